@@ -1,0 +1,1 @@
+"""Staging: the JSON of a CRM to typed canonical columns."""
