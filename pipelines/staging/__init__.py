@@ -1,1 +1,0 @@
-"""Staging: the JSON of a CRM to typed canonical columns."""

@@ -1,0 +1,258 @@
+"""The mapping language: what `mappings/<crm>.yml` may say, and what it means.
+
+One file describes one CRM. Short forms (`first_name: FirstName`) are expanded on loading, so that the rest of the
+project sees one shape. A path is dotted, as in `Emails.0.Address`; a number is a list position.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Path = Annotated[str, Field(min_length=1, description="Dotted path in the CRM's record; a number is a list position")]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    """Base of every block: a key that is not named here is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limit(Strict):
+    """At most `requests` calls in any `seconds` seconds."""
+
+    requests: int = Field(gt=0)
+    seconds: Seconds
+    match: str | None = Field(
+        None, description="Only calls whose 'METHOD path' matches this regular expression; without it all calls"
+    )
+    reserve: float = Field(0.0, ge=0, lt=1, description="Share of the window left to people and other programs")
+
+
+class Request(Strict):
+    """One HTTP call. `{id}`, `{value}` and canonical field names are filled in; the path is relative to base_url."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    path: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    json_body: Any = Field(None, alias="json")
+    headers: dict[str, str] = Field(default_factory=dict)
+    data_selector: str | None = Field(None, description="Where the record, or the list of records, is in the answer")
+
+
+class Connection(Strict):
+    """How the CRM is reached. `${NAME}` and `${NAME:-default}` are read from the environment or `.dlt/secrets.toml`."""
+
+    kind: Literal["http", "file", "table"] = "http"
+    base_url: str | None = None
+    path: str | None = Field(None, description="kind file: CSV, Parquet or JSON lines; a glob is allowed")
+    auth: dict[str, Any] | None = Field(None, description="dlt's auth configuration, or a registered type")
+    headers: dict[str, str] = Field(default_factory=dict, description="Sent with every call")
+    limits: list[Limit] = Field(default_factory=list)
+    concurrency: int = Field(4, gt=0, description="Calls in flight at once")
+    timeout: Seconds = 15
+    throttled: dict[str, Any] | None = Field(
+        None, description="How the CRM says 'too many': {status: 403, code: REQUEST_LIMIT_EXCEEDED}; default status 429"
+    )
+    phone_region: str = Field("US", description="ISO 3166 region of phone numbers without a country code")
+    currency: str = Field("USD", description="ISO 4217 code of amounts without one")
+    timezone: str = Field("UTC", description="IANA zone of times without an offset")
+    test: Request | None = Field(None, description="Call that shows the login works; default: the first entity's")
+    assumptions: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Connection:
+        needed = {"http": "base_url", "file": "path"}.get(self.kind)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"a connection of kind {self.kind} needs {needed}")
+        return self
+
+
+class Incremental(Strict):
+    """dlt's incremental block: only what changed since the bookmark is asked for.
+
+    The value goes into the query parameter `start_param`, or wherever `{incremental.start_value}` stands in params,
+    headers, json or path.
+    """
+
+    cursor_path: Path | None = Field(None, description="Default: the entity's `modified`")
+    start_param: str | None = None
+    initial_value: str = "1970-01-01T00:00:00Z"
+    lag: float = Field(60, ge=0, description="Overlap in seconds: index delay, clock skew")
+    convert: Literal["iso", "iso_offset", "iso_ms", "http_date", "epoch_seconds", "epoch_ms"] = "iso"
+    honoured: bool = Field(True, description="false: the CRM may ignore it, so every read counts as a full one")
+
+
+class Extract(Strict):
+    """A dlt rest_api endpoint, in dlt's own words, and what the version log needs beside it."""
+
+    path: str
+    method: Literal["GET", "POST"] = "GET"
+    params: dict[str, Any] = Field(default_factory=dict)
+    json_body: Any = Field(None, alias="json")
+    headers: dict[str, str] = Field(default_factory=dict)
+    data_selector: str | None = None
+    paginator: str | dict[str, Any] | None = None
+    incremental: Incremental | None = None
+    response_actions: list[dict[str, Any]] = Field(default_factory=list)
+    windows: dict[str, Any] | None = Field(None, description="Parallel or restarted windows of time or id")
+    fields_param: str | None = Field(None, description="Parameter that lists the fields wanted, filled from `fields`")
+    dialect: Literal["none", "csv"] = "none"
+
+
+class Deleted(Strict):
+    """How deletions show. At least one of the three."""
+
+    when: dict[Path, list[Any]] | None = Field(None, description="The record itself says so: {Status: [Deleted]}")
+    feed: Extract | None = Field(None, description="A list of deleted records")
+    feed_id: Path = Field("id", description="Path of the id in the feed's records")
+    reconcile: str | None = Field(None, pattern=r"^\d+(m|h|d)$", description="How often the full id list is compared")
+
+
+class FieldMapping(Strict):
+    """Where one canonical field comes from and how it is written back."""
+
+    path: Path | None = None
+    first_of: list[Path] | None = Field(None, description="Read: the first that is not empty; written: the first")
+    each: Path | None = Field(None, description="A list; `path` is then relative to its members")
+    take: Literal["all", "first"] = Field("all", description="With each: the whole list, or its first member")
+    where: dict[str, Any] = Field(default_factory=dict, description="With each: only members with these values")
+    new: dict[str, Any] = Field(default_factory=dict, description="With each: what a member that we add also carries")
+    join: list[Path] | None = Field(None, description="Several of theirs make one of ours")
+    split: Path | None = Field(None, description="One of theirs makes two of ours; `part` says which")
+    part: Literal["first", "rest", "last", "before_last"] | None = None
+    separator: str = " "
+    const: Any = None
+    sql: str | None = Field(None, description="A DuckDB expression over `record` (JSON); read only unless write_to is set")
+    values: dict[str, str | bool | int] | None = Field(None, description="Theirs: ours. Read in both directions")
+    otherwise: str | None = Field(None, description="With values: what an unknown one becomes; default: unreadable")
+    unit: float = Field(1.0, gt=0, description="Theirs times unit is ours: 0.01 for cents")
+    time_format: str | None = Field(None, description="strptime format, or epoch_seconds, epoch_ms; default ISO 8601")
+    write: Literal["always", "if_empty", "never"] | None = Field(None, description="Default: always; sql and join: never")
+    write_to: Path | None = Field(None, description="Name used when writing, where it differs from the one read")
+    write_format: str | None = Field(None, description="How the value is written: national, e164, strftime format, string")
+    owner: Literal["here", "there", "latest"] = Field("latest", description="Whose value holds when both sides edited")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> FieldMapping:
+        ways = [w for w in ("first_of", "join", "split", "const", "sql") if getattr(self, w) is not None]
+        if self.path is not None and self.each is None:
+            ways.append("path")
+        if self.each is not None:
+            ways.append("each")
+        if len(ways) != 1:
+            raise ValueError("say exactly one of path, first_of, each, join, split, const, sql")
+        if self.split is not None and self.part is None:
+            raise ValueError("split needs part: first, rest, last or before_last")
+        return self
+
+    @property
+    def is_derived(self) -> bool:
+        """True where the value is made from others: it never outranks a stated one."""
+        return any(x is not None for x in (self.join, self.split, self.const, self.sql))
+
+    @property
+    def writes(self) -> Literal["always", "if_empty", "never"]:
+        """The write rule with its default: what cannot be inverted is not written."""
+        if self.write is not None:
+            return self.write
+        no_inverse = self.const is not None or (self.sql is not None and self.write_to is None) or self.is_derived
+        return "never" if no_inverse else "always"
+
+
+class Batch(Strict):
+    """One call that writes many records, and how its answer is read (`reader`: a registered batch-answer reader)."""
+
+    request: Request
+    size: int = Field(gt=0)
+    items: Path = Field(description="Path in the body that holds the list")
+    item: dict[str, Any] = Field(default_factory=dict, description="Shape of a member: $id, $fields, constants")
+    reader: str = Field(description="Name of a batch-answer reader in pipelines/wire/answers.py")
+
+
+class Find(Strict):
+    """How a twin is looked for before a record is created, and after a crash."""
+
+    by: list[str] = Field(min_length=1, description="Canonical fields that identify")
+    request: Request | None = None
+    batch: Batch | None = Field(None, description="Many searched in one call")
+    lag: float = Field(0, ge=0, description="Seconds after which a created record is surely found")
+
+
+class Link(Strict):
+    """A relation kept outside the record: written by calls of its own."""
+
+    field: str = Field(description="Canonical reference field, such as contact_ids of deals")
+    add: Request
+    remove: Request | None = None
+    batch: Batch | None = None
+
+
+class Push(Strict):
+    """What may be written to the CRM, and by which calls."""
+
+    create: str = Field("none", description="none, linked, all, or a condition in SQL over canonical names")
+    find: Find | None = None
+    fields: list[str] = Field(default_factory=list, description="Nothing else is ever written")
+    create_request: Request | None = None
+    update_request: Request | None = None
+    delete_request: Request | None = None
+    create_batch: Batch | None = None
+    update_batch: Batch | None = None
+    wrap: Path | None = Field(None, description="Path in the body under which the fields stand, such as properties")
+    answer_id: Path = Field("id", description="Path of the new record's id in the answer")
+    answer_record: str | None = Field(None, description="Path of the whole record in the answer; $ for the answer itself")
+    clear: Any = Field(None, description="What is written to empty a field (undo only)")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="Their fields that every created record carries")
+    links: list[Link] = Field(default_factory=list)
+    assumptions: list[str] = Field(default_factory=list)
+
+
+class Entity(Strict):
+    """One canonical entity as this CRM has it."""
+
+    extract: Extract
+    get: Request | None = Field(None, description="One record by {id}: confirms absences, reads back, checks freshness")
+    id: Path | list[Path]
+    modified: Path | None = None
+    deleted: Deleted | None = None
+    where: str | None = Field(None, description="SQL over canonical names; what leaves it is frozen, not deleted")
+    fields: dict[str, FieldMapping]
+    custom: dict[str, Path] = Field(default_factory=dict, description="Named extras, kept in `custom` under these names")
+    push: Push | None = None
+    assumptions: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_short_fields(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("fields"), dict):
+            fields = {k: {"path": v} if isinstance(v, str) else v for k, v in data["fields"].items()}
+            return {**data, "fields": fields}
+        return data
+
+
+class Webhook(Strict):
+    """How the CRM's own webhooks are proven and read."""
+
+    scheme: str = Field(description="A registered signature scheme")
+    secret: str | None = None
+    event_id: Path | None = None
+    occurred_at: Path | None = None
+    entity: str | dict[str, str] | None = None
+    record_ids: Path | None = Field(None, description="Pointer: ids to fetch")
+    record: Path | None = Field(None, description="Payload: where the record is")
+    each: Path | None = None
+    deleted_when: dict[Path, list[Any]] | None = None
+
+
+class Mapping(Strict):
+    """One CRM."""
+
+    crm: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="The slug: file name, connection name, provider")
+    label: str
+    assumptions: list[str] = Field(default_factory=list, description="Facts about the API that nobody verified")
+    connection: Connection
+    entities: dict[str, Entity] = Field(min_length=1)
+    webhook: Webhook | None = None
