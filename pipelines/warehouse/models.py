@@ -6,6 +6,8 @@ A file is one SELECT below header lines:
     -- model: unified.{{ entity.entity }}           the table; default: the file's name, unified__contacts.sql
     select ...
 
+A file that names no table in either way is a part of a stage that renders it itself (`environment`).
+
 Where the `model` line names `entity`, the file is rendered once for each of the context's `entities`
 (`CanonicalEntity`). A table a model reads that no model makes is a source. A model that reads its own table sees the
 one before.
@@ -103,19 +105,20 @@ def inputs_of(sql: str) -> frozenset[str]:
     return frozenset(f"{t.db}.{t.name}" for t in tables if t.db and t.db != "recurring")
 
 
-def read_models(context: Mapping[str, Any], folder: Path = MODELS) -> list[Model]:
-    """Render every model of a folder, in the order in which they need each other.
+def read_models(context: Mapping[str, Any], folder: Path = MODELS, files: str = "*.sql") -> list[Model]:
+    """Render the models of a folder, in the order in which they need each other.
 
     Args:
         context: names the templates may use; `entities` (list of CanonicalEntity) where a file is for each entity.
         folder: where the .sql files are.
+        files: only those whose name matches, such as `deal_*.sql`.
 
     Raises:
         ModelError: a file breaks the convention, two make one table, or they need each other in a circle.
         jinja2.UndefinedError: a template uses a name that the context lacks.
     """
     env = environment(folder)
-    models = [m for path in sorted(folder.glob("*.sql")) for m in _render(env, path, context)]
+    models = [m for path in sorted(folder.glob(files)) for m in _render(env, path, context)]
     return in_order(models)
 
 
@@ -127,8 +130,8 @@ def _render(env: Environment, path: Path, context: Mapping[str, Any]) -> Iterato
     named = NAME.search(text)
     stem = STEM.match(path.stem)
     if named is None and stem is None:
-        raise ModelError(f"{path.name}: name it layer__table.sql, or add a line '-- model: layer.table'")
-    name = named.group(1).strip() if named else f"{stem.group(1)}.{stem.group(2)}" if stem else ""
+        return
+    name = named.group(1).strip() if named else path.stem.replace("__", ".", 1)
     for names in [{**context, "entity": e} for e in context["entities"]] if "entity" in name else [dict(context)]:
         table = env.from_string(name).render(names)
         says = env.from_string(row.group(1)).render(names)

@@ -105,13 +105,18 @@ def test_a_failed_model_leaves_the_old_table(con: duckdb.DuckDBPyConnection, fol
         ({"unified__a": "create table x as select 1 as x"}, "one SELECT"),
         ({"unified__a": "select x from unified.b", "unified__b": "select x from unified.a"}, "circle"),
         ({"unified__a": "-- model: unified.b\nselect 1", "unified__b": "select 1"}, "more than one model: unified.b"),
-        ({"golden": "select 1 as x"}, "layer__table.sql"),
     ],
 )
 def test_a_broken_convention_is_refused(folder: Path, models: dict[str, str], says: str) -> None:
     write(folder, **models)
     with pytest.raises(ModelError, match=says):
         read_models({}, folder)
+
+
+def test_a_part_that_names_no_table_is_left_to_its_stage(folder: Path) -> None:
+    write(folder, identity_pairs="select {{ anything }}", unified__a="select 1 as x", unified__b="select 2 as x")
+    assert [m.table for m in read_models({}, folder)] == ["unified.a", "unified.b"]
+    assert [m.table for m in read_models({}, folder, "*__b.sql")] == ["unified.b"]
 
 
 def test_a_model_without_its_first_line_is_refused(folder: Path) -> None:
