@@ -1,0 +1,119 @@
+"""Opens an owner's state: SQLite in the owner's folder, or PostgreSQL where DATABASE_URL says so.
+
+In PostgreSQL each owner has a schema of its own, so that no query can see another owner's rows (law L13).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipelines.connections.owner import Owner
+from pipelines.state import version
+
+BUSY_SECONDS = 60
+
+
+def now_us() -> int:
+    """This moment in microseconds since 1970 (UTC), as the tables keep moments."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True)
+class State:
+    """An open state. `read()` and `write()` give a connection for the length of one transaction."""
+
+    owner: Owner
+    engine: sa.Engine
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view; never waits for a writer."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction, on disk when the block ends without an error, undone when it ends with one.
+
+        The write lock is taken at once, so that two writers queue up instead of failing half-way.
+        """
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Closes all connections of this process."""
+        self.engine.dispose()
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_state(owner: Owner) -> State:
+    """Opens the owner's state and brings its tables up to this program's version.
+
+    Raises:
+        NewerStateError: a newer program wrote it; nothing was touched.
+    """
+    url = os.environ.get("DATABASE_URL", "").strip()
+    engine = _postgres(url, owner) if url else _sqlite(owner)
+    state = State(owner, engine)
+    try:
+        version.bring_up_to_date(state.engine, owner.name)
+    except BaseException:
+        engine.dispose()
+        raise
+    return state
+
+
+def _sqlite(owner: Owner) -> sa.Engine:
+    owner.root.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(owner.state)),
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(dbapi: Any, _record: object) -> None:
+    dbapi.isolation_level = None  # the driver must not begin transactions of its own: _begin_sqlite does
+    cursor = dbapi.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # an intent must survive a power cut, not only a crash
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.execute("PRAGMA temp_store=MEMORY")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def schema_of(owner: Owner) -> str:
+    """PostgreSQL schema of an owner; names longer than PostgreSQL's 63 bytes get a hash instead."""
+    name = f"owner_{owner.name}"
+    return name if len(name) <= 63 else "owner_" + hashlib.sha256(owner.name.encode()).hexdigest()[:40]
+
+
+def _postgres(url: str, owner: Owner) -> sa.Engine:
+    target = sa.make_url(url)
+    if target.drivername in {"postgres", "postgresql"}:
+        target = target.set(drivername="postgresql+psycopg")
+    schema = schema_of(owner)
+    engine = sa.create_engine(target, connect_args={"options": f'-csearch_path="{schema}"'})
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+    return engine

@@ -1,0 +1,24 @@
+"""Stamps: a word that changes whenever what it stands for does, so that a copy knows when it is old."""
+
+from __future__ import annotations
+
+import secrets
+
+import sqlalchemy as sa
+
+from pipelines.state import rows
+from pipelines.state.database import State
+from pipelines.state.tables import stamps
+
+NEVER = "never"
+
+
+def read(state: State, name: str) -> str:
+    """The stamp's word; 'never' before the first change."""
+    with state.read() as connection:
+        return str(connection.execute(sa.select(stamps.c.value).where(stamps.c.name == name)).scalar() or NEVER)
+
+
+def renew(connection: sa.Connection, name: str) -> None:
+    """Gives the stamp a new word, within the transaction that made the change."""
+    rows.upsert(connection, stamps, [(name, secrets.token_hex(8))])
