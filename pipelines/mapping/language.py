@@ -125,14 +125,20 @@ class FieldMapping(Strict):
     part: Literal["first", "rest", "last", "before_last"] | None = None
     separator: str = " "
     const: Any = None
-    sql: str | None = Field(None, description="A DuckDB expression over `record` (JSON); read only unless write_to is set")
+    sql: str | None = Field(
+        None, description="A DuckDB expression over `record` (JSON); read only unless write_to is set"
+    )
     values: dict[str, str | bool | int] | None = Field(None, description="Theirs: ours. Read in both directions")
     otherwise: str | None = Field(None, description="With values: what an unknown one becomes; default: unreadable")
     unit: float = Field(1.0, gt=0, description="Theirs times unit is ours: 0.01 for cents")
     time_format: str | None = Field(None, description="strptime format, or epoch_seconds, epoch_ms; default ISO 8601")
-    write: Literal["always", "if_empty", "never"] | None = Field(None, description="Default: always; sql and join: never")
+    write: Literal["always", "if_empty", "never"] | None = Field(
+        None, description="Default: always; sql and join: never"
+    )
     write_to: Path | None = Field(None, description="Name used when writing, where it differs from the one read")
-    write_format: str | None = Field(None, description="How the value is written: national, e164, strftime format, string")
+    write_format: str | None = Field(
+        None, description="How the value is written: national, e164, strftime format, string"
+    )
     owner: Literal["here", "there", "latest"] = Field("latest", description="Whose value holds when both sides edited")
 
     @model_validator(mode="after")
@@ -203,7 +209,9 @@ class Push(Strict):
     update_batch: Batch | None = None
     wrap: Path | None = Field(None, description="Path in the body under which the fields stand, such as properties")
     answer_id: Path = Field("id", description="Path of the new record's id in the answer")
-    answer_record: str | None = Field(None, description="Path of the whole record in the answer; $ for the answer itself")
+    answer_record: str | None = Field(
+        None, description="Path of the whole record in the answer; $ for the answer itself"
+    )
     clear: Any = Field(None, description="What is written to empty a field (undo only)")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Their fields that every created record carries")
     links: list[Link] = Field(default_factory=list)
@@ -220,7 +228,9 @@ class Entity(Strict):
     deleted: Deleted | None = None
     where: str | None = Field(None, description="SQL over canonical names; what leaves it is frozen, not deleted")
     fields: dict[str, FieldMapping]
-    custom: dict[str, Path] = Field(default_factory=dict, description="Named extras, kept in `custom` under these names")
+    custom: dict[str, Path] = Field(
+        default_factory=dict, description="Named extras, kept in `custom` under these names"
+    )
     push: Push | None = None
     assumptions: list[str] = Field(default_factory=list)
 
