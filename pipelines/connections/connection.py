@@ -43,6 +43,7 @@ class Connection:
     is_sandbox: bool
     wire: language.Connection = field(repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
 
     @property
     def entities(self) -> dict[str, language.Entity]:
