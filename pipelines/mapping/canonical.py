@@ -32,16 +32,78 @@ DUCKDB_TYPES: dict[str, str] = {
 }
 
 
-class Check(Strict):
-    """One expectation, in Great Expectations' words (`expect_column_values_to_...` without the prefix)."""
+Expect = Literal[
+    "not_be_null",
+    "be_unique",
+    "match_regex",
+    "not_match_regex",
+    "be_between",
+    "have_length_between",
+    "be_in_set",
+    "be_in_reference",
+    "sql",
+]
+TEXTUAL = frozenset({"text", "email", "phone", "enum"})
+ORDERED = frozenset({"money", "date", "timestamp", "integer", "decimal"})
+COUNTED_SHARE = frozenset({"not_be_null", "match_regex", "not_match_regex", "be_between", "be_in_set"})
 
-    expect: str = Field(description="not_be_null, be_unique, match_regex, be_between, be_in_set, be_in_reference, sql")
+
+class Check(Strict):
+    """One expectation, in Great Expectations' words (`expect_column_values_to_...` without the prefix).
+
+    Empty values pass all but not_be_null.
+
+    | expect | value | of a field | of the table |
+    |---|---|---|---|
+    | not_be_null | | filled in every row | |
+    | be_unique | table: the fields | no value twice | no combination of the fields twice |
+    | match_regex, not_match_regex | RE2 pattern | found (not found) anywhere in the text; each member of a list | |
+    | be_between | table: row_count | min and max, both included | so many rows |
+    | have_length_between | | min and max characters, or members of a list | |
+    | be_in_set | list of values | one of them; each member of a list | |
+    | be_in_reference | | with type reference: the record pointed to is there (default: a warning) | |
+    | sql | a condition on the row's columns | true, or unknown | true, or unknown |
+    """
+
+    expect: Expect
     severity: Literal["error", "warning"] = "warning"
     value: Any = None
     min: float | str | None = None
     max: float | str | None = None
-    mostly: float = Field(1.0, gt=0, le=1, description="Share of rows that must pass")
+    mostly: float = Field(1.0, gt=0, le=1, description="Share of the filled rows that must pass")
     says: str | None = Field(None, description="What a failure means, for the person who reads the report")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Check:
+        bounded = self.expect in ("be_between", "have_length_between")
+        if bounded and self.min is None and self.max is None:
+            raise ValueError(f"{self.expect} needs min, max or both")
+        if not bounded and (self.min is not None or self.max is not None):
+            raise ValueError(f"{self.expect} takes no min and no max")
+        if self.expect in ("match_regex", "not_match_regex", "sql") and not (
+            self.value and isinstance(self.value, str)
+        ):
+            raise ValueError(f"{self.expect} needs value: a text")
+        if self.expect == "be_in_set" and not (self.value and isinstance(self.value, list)):
+            raise ValueError("be_in_set needs value: a list")
+        if self.mostly < 1 and self.expect not in COUNTED_SHARE:
+            raise ValueError(f"{self.expect} takes no mostly")
+        return self
+
+    def misfit(self, field: CanonicalField) -> str | None:
+        """Why this check cannot stand at a field of that type; None: it can."""
+        kind = field.of or field.type
+        if self.expect.endswith("match_regex") and kind not in TEXTUAL:
+            return f"{self.expect} is for text, not for {kind}"
+        if self.expect == "be_between" and field.type not in ORDERED:
+            return f"be_between is for {', '.join(sorted(ORDERED))}, not for {field.type}"
+        if self.expect == "have_length_between" and field.type != "list" and kind not in TEXTUAL:
+            return f"have_length_between is for text and lists, not for {field.type}"
+        if self.expect == "be_in_reference" and kind != "reference":
+            return f"be_in_reference is for references, not for {kind}"
+        if field.type == "list" and (self.expect == "be_unique" or self.mostly < 1):
+            return "at a list, be_unique and mostly have no meaning"
+        return None
 
 
 class CanonicalField(Strict):
@@ -66,6 +128,9 @@ class CanonicalField(Strict):
             raise ValueError("a list needs of: the type of its members")
         if "reference" in (self.type, self.of) and self.to is None:
             raise ValueError("a reference needs to: the entity it points to")
+        misfits = [why for check in self.checks if (why := check.misfit(self))]
+        if misfits:
+            raise ValueError("; ".join(misfits))
         return self
 
     @property
@@ -86,3 +151,14 @@ class CanonicalEntity(Strict):
     identity: dict[str, Any] = Field(default_factory=dict, description="Read by pipelines/unify/identity")
     source_order: list[str] = Field(default_factory=list, description="Connections; ties go to the first named")
     questions: list[str] = Field(default_factory=list, description="What an analyst can answer with this table")
+
+    @model_validator(mode="after")
+    def _table_checks_fit(self) -> CanonicalEntity:
+        for check in self.checks:
+            if check.expect == "be_between" and check.value == "row_count":
+                continue
+            if check.expect == "be_unique" and isinstance(check.value, list) and set(check.value) <= set(self.fields):
+                continue
+            if check.expect != "sql":
+                raise ValueError("a table is checked by be_between row_count, be_unique with a list of fields, or sql")
+        return self
