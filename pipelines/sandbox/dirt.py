@@ -1,0 +1,76 @@
+"""How real people type: telephone formats, misspellings, placeholders, stray spaces and capitals."""
+
+from __future__ import annotations
+
+from pipelines.sandbox import names, places
+from pipelines.sandbox.draw import Draw
+
+PLACEHOLDER_EMAILS = ("none@none.com", "noemail@noemail.com", "test@test.com", "n/a", "unknown", "x@x.x")
+PLACEHOLDER_PHONES = ("555-5555", "(555) 555-5555", "0000000000", "000-000-0000", "1111111111", "N/A", "555-0100")
+
+_KEYS = "qwertyuiopasdfghjklzxcvbnm"
+
+
+def phone(draw: Draw, number: str, style: int = -1) -> str:
+    """Writes an E.164 number the way somebody typed it; foreign numbers keep their country code."""
+    if not number.startswith("+1"):
+        return draw.pick((number, f"{number[:3]} {number[3:]}", f"00{number[1:]}"))
+    area, exchange, line = number[2:5], number[5:8], number[8:]
+    styles = (
+        f"({area}) {exchange}-{line}", f"{area}-{exchange}-{line}", f"{area}.{exchange}.{line}", f"{area}{exchange}{line}",
+        number, f"1-{area}-{exchange}-{line}", f"+1 {area} {exchange} {line}", f"({area}){exchange}-{line}",
+        f"{area} {exchange} {line}", f"{area}-{exchange}-{line} x{line[:2]}", f"{area}\u2011{exchange}\u2011{line}",
+    )  # fmt: skip
+    return (
+        styles[style]
+        if style >= 0
+        else draw.weighted(tuple(zip((30, 22, 10, 12, 8, 4, 5, 4, 3, 1, 1), styles, strict=True)))
+    )
+
+
+def misspell(draw: Draw, text: str) -> str:
+    """Returns `text` with one letter left out, doubled, swapped with the next or struck wrongly."""
+    if len(text) < 4:
+        return text
+    at = draw.between(1, len(text) - 2)
+    return draw.pick(
+        (
+            text[:at] + text[at + 1 :],
+            text[:at] + text[at] + text[at:],
+            text[:at] + text[at + 1] + text[at] + text[at + 2 :],
+            text[:at] + draw.pick(_KEYS) + text[at + 1 :],
+        )
+    )
+
+
+def name(draw: Draw, native: str, latin: str) -> str:
+    """Returns a given name as somebody entered it: full, short, misspelt, in capitals, with a stray space."""
+    roll = draw.below(100)
+    if roll < 58:
+        return native if native != latin and draw.chance(0.5) else latin
+    if roll < 72:
+        return draw.pick(names.NICKNAMES.get(native, names.NICKNAMES.get(latin, (latin,))))
+    if roll < 78:
+        return misspell(draw, latin)
+    return (latin.upper(), latin.lower(), f" {latin}", f"{latin}  ", native, latin)[roll % 6]
+
+
+def email(draw: Draw, address: str) -> str:
+    """Returns a mail address as somebody typed it."""
+    roll = draw.below(100)
+    if roll < 84:
+        return address
+    if roll < 90:
+        return address.upper() if roll % 2 else address.capitalize()
+    if roll < 94:
+        return f" {address} "
+    local, _, host = address.partition("@")
+    return f"{local}+home@{host}" if host == "gmail.com" else address.replace(".com", ".con") if roll > 98 else address
+
+
+def street(draw: Draw, line: str) -> str:
+    """Returns a street line with the suffix shortened, in capitals or dotted, as people do."""
+    short = line
+    for long_form, abbreviation in places.SUFFIXES:
+        short = short.replace(f" {long_form}", f" {abbreviation}")
+    return draw.weighted(((45, line), (30, short), (10, f"{short}."), (8, short.upper()), (7, line.lower())))
