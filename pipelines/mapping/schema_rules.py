@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
+from typing import get_args
 
-from pipelines.mapping.canonical import CanonicalEntity, CanonicalField, Check
+from pipelines.mapping.canonical import CanonicalEntity, CanonicalField, Check, Expect
 from pipelines.mapping.document import Document, Parts
 from pipelines.mapping.problems import Problem, listed, nearest_name
 
@@ -13,7 +14,7 @@ RESERVED = frozenset(
     "record_key connection source_id modified_at first_modified_at seen_at first_seen_at is_deleted is_in_scope custom "
     "absent_fields unreadable_fields raw_hash values_hash source_count connections updated_at matched_by".split()
 )
-EXPECTATIONS = ("not_be_null", "be_unique", "match_regex", "be_between", "be_in_set", "be_in_reference", "sql")
+EXPECTATIONS: tuple[str, ...] = get_args(Expect)
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _ONLY_FOR = {"union": ("list",), "strictest": ("boolean", "enum")}
