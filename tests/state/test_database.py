@@ -11,12 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from pipelines.connections.owner import Owner
-from pipelines.state import version
+from pipelines.state import push_tables, tables, version
+from pipelines.state.columns import metadata
 from pipelines.state.database import State, open_state, schema_of
-from pipelines.state.tables import metadata
 
 
 def test_migrations_make_exactly_the_tables_the_program_knows(state: State) -> None:
+    assert {push_tables.ledger.metadata, tables.runs.metadata} == {metadata}
     with state.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert version.stamped(connection) == version.head()
@@ -40,7 +41,8 @@ def test_an_open_of_a_current_state_imports_no_alembic(owner: Owner) -> None:
     program = (
         "import sys; from pathlib import Path\n"
         "from pipelines.connections.owner import Owner\n"
-        "from pipelines.state.database import open_state\n"
+        "from pipelines.state.columns import metadata
+from pipelines.state.database import open_state\n"
         f"open_state(Owner({owner.name!r}, Path({str(owner.data_dir)!r})))\n"
         "assert not [m for m in sys.modules if m.split('.')[0] in ('alembic', 'mako')]\n"
     )
@@ -51,7 +53,8 @@ def test_two_processes_may_make_the_same_state(owner: Owner) -> None:
     program = (
         "from pathlib import Path\n"
         "from pipelines.connections.owner import Owner\n"
-        "from pipelines.state.database import open_state\n"
+        "from pipelines.state.columns import metadata
+from pipelines.state.database import open_state\n"
         f"open_state(Owner({owner.name!r}, Path({str(owner.data_dir)!r})))\n"
     )
     children = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]

@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("golden_id", sa.Text(), nullable=False),
         sa.Column("record_key", sa.Text(), nullable=True),
         sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("http_status", sa.Integer(), nullable=True),

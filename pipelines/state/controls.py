@@ -1,0 +1,57 @@
+"""Switches of the operator: connections that are paused, records that are never synced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipelines.state import rows
+from pipelines.state.database import State, now_us
+from pipelines.state.push_tables import never_sync, pauses
+
+
+def pause(state: State, connection_name: str, why: str, who: str) -> None:
+    """Nothing is pushed to the connection until `resume`."""
+    with state.write() as connection:
+        rows.upsert(connection, pauses, [(connection_name, why, who, now_us())])
+
+
+def resume(state: State, connection_name: str) -> None:
+    """Pushes again."""
+    with state.write() as connection:
+        connection.execute(sa.delete(pauses).where(pauses.c.connection == connection_name))
+
+
+def paused(state: State, connection_name: str) -> str | None:
+    """Why the connection is paused; None where it is not."""
+    with state.read() as connection:
+        return connection.execute(sa.select(pauses.c.why).where(pauses.c.connection == connection_name)).scalar()
+
+
+def never(state: State, connection_name: str, entity: str, source_id: str, *, why: str, who: str) -> None:
+    """The record is never written again."""
+    with state.write() as connection:
+        rows.upsert(connection, never_sync, [(connection_name, entity, source_id, why, who, now_us())])
+
+
+def again(state: State, connection_name: str, entity: str, source_id: str) -> None:
+    """The record may be written again."""
+    table = never_sync.c
+    mine = (table.connection == connection_name, table.entity == entity, table.source_id == source_id)
+    with state.write() as connection:
+        connection.execute(sa.delete(never_sync).where(*mine))
+
+
+def never_synced(state: State, connection_name: str, entity: str) -> dict[str, str]:
+    """Source ids that are never written, and why."""
+    table = never_sync.c
+    query = sa.select(table.source_id, table.why).where(table.connection == connection_name, table.entity == entity)
+    with state.read() as connection:
+        return {str(row[0]): str(row[1]) for row in connection.execute(query)}
+
+
+def all_never_synced(state: State) -> list[dict[str, Any]]:
+    """Every record that is never synced, with who said so and when (us)."""
+    with state.read() as connection:
+        return [dict(row) for row in connection.execute(sa.select(never_sync)).mappings()]

@@ -1,0 +1,136 @@
+"""Intents: what is about to be written to a CRM, on disk before the call goes out (law L8).
+
+The life of one: open, then done, adopted (a create that found its twin), failed (tried again later), dead (no more
+tries), uncertain (nobody can know whether the CRM did it), skipped (the record had changed) or, once a newer intent
+for the same record is opened, superseded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from pipelines.state import rows
+from pipelines.state.database import State, now_us
+from pipelines.state.push_tables import intents
+
+UNFINISHED = ("open", "failed", "dead", "uncertain", "skipped")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of an intent; values are JSON text, `since` the edit time (us) of the value that is sent."""
+
+    field: str
+    old: str | None
+    new: str | None
+    since: int | None = None
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One write to one record. `extra` holds what settling it after a crash needs (such as the keys of a search)."""
+
+    intent_id: str
+    run_id: str
+    connection: str
+    entity: str
+    action: str
+    golden_id: str
+    record_key: str | None
+    changes: tuple[Change, ...]
+    fingerprint: str = ""
+    attempt: int = 1
+    extra: dict[str, Any] = field(default_factory=dict)
+    planned_at: int = field(default_factory=now_us)
+    sent_at: int | None = None
+
+
+def open_all(state: State, fresh: Sequence[Intent]) -> None:
+    """Writes the intents down; when it returns they are on disk and the calls may go out."""
+    now = now_us()
+    names = [column.name for column in intents.columns if column.name not in {"http_status", "error", "settled_at"}]
+    with state.write() as connection:
+        _supersede(connection, fresh)
+        rows.insert(connection, intents, [_row(one, now, names) for one in fresh], names)
+
+
+def unsettled(state: State, connection_name: str) -> list[Intent]:
+    """Intents whose outcome a crash has kept from us, the oldest first."""
+    query = sa.select(intents).where(intents.c.connection == connection_name, intents.c.status == "open")
+    with state.read() as connection:
+        return [_intent(row) for row in connection.execute(query.order_by(intents.c.sent_at)).mappings()]
+
+
+def unfinished(state: State, connection_name: str, entity: str) -> Iterator[pa.RecordBatch]:
+    """Intents that did not succeed, for the plan: who waits for what, until when, and with which fingerprint."""
+    names = ("intent_id", "golden_id", "record_key", "action", "status", "attempt", "next_attempt_at", "fingerprint")
+    columns = [intents.c[name] for name in (*names, "error")]
+    where = (intents.c.connection == connection_name, intents.c.entity == entity, intents.c.status.in_(UNFINISHED))
+    with state.read() as connection:
+        yield from rows.read_arrow(connection, columns, sa.and_(*where))
+
+
+def failures(state: State, connection_name: str | None = None) -> list[dict[str, Any]]:
+    """All that failed, is dead or uncertain, with its changes decoded; the oldest first."""
+    query = sa.select(intents).where(intents.c.status.in_(("failed", "dead", "uncertain")))
+    if connection_name is not None:
+        query = query.where(intents.c.connection == connection_name)
+    with state.read() as connection:
+        found = connection.execute(query.order_by(intents.c.planned_at)).mappings().all()
+    return [{**row, "payload": json.loads(row["payload"])} for row in found]
+
+
+def retry(state: State, connection_name: str | None = None, intent_ids: Iterable[str] | None = None) -> int:
+    """Lets failed, dead and uncertain intents be tried at the next run, with all their tries; returns how many.
+
+    An uncertain one is released only when it is named: it may be in the CRM already.
+    """
+    table = intents.c
+    named = None if intent_ids is None else list(intent_ids)
+    which: list[sa.ColumnElement[bool]] = [
+        table.status.in_(("failed", "dead") if named is None else ("failed", "dead", "uncertain"))
+    ]
+    which += [table.connection == connection_name] if connection_name is not None else []
+    which += [table.intent_id.in_(named)] if named is not None else []
+    release = sa.update(intents).where(*which).values(status="failed", attempt=0, next_attempt_at=now_us())
+    with state.write() as connection:
+        return int(connection.execute(release).rowcount)
+
+
+def drop(state: State, intent_ids: Iterable[str]) -> None:
+    """What failed is no longer wanted: the record has become as it should be in another way."""
+    with state.write() as connection:
+        for one in intent_ids:
+            gone = intents.c.intent_id == one, intents.c.status != "open"
+            connection.execute(sa.update(intents).where(*gone).values(status="superseded"))
+
+
+def _supersede(connection: sa.Connection, fresh: Sequence[Intent]) -> None:
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    statement = (
+        "UPDATE intents SET status = 'superseded' WHERE connection = ? AND entity = ? AND golden_id = ? "
+        "AND action = ? AND coalesce(record_key, '') = ? AND status IN ('failed', 'dead', 'skipped', 'uncertain')"
+    ).replace("?", mark)
+    keys = [(one.connection, one.entity, one.golden_id, one.action, one.record_key or "") for one in fresh]
+    if keys:
+        connection.exec_driver_sql(statement, keys)
+
+
+def _row(one: Intent, now: int, names: Sequence[str]) -> tuple[Any, ...]:
+    changes = [[c.field, c.old, c.new, c.since] for c in one.changes]
+    values = {**vars(one), "payload": json.dumps({"changes": changes, **one.extra}), "status": "open", "sent_at": now}
+    return tuple(values.get(name) for name in names)
+
+
+def _intent(row: sa.RowMapping) -> Intent:
+    payload = json.loads(row["payload"])
+    changes = tuple(Change(*change) for change in payload.pop("changes"))
+    names = ("intent_id", "run_id", "connection", "entity", "action", "golden_id", "record_key", "fingerprint")
+    plain = {name: row[name] for name in (*names, "attempt", "planned_at", "sent_at")}
+    return Intent(**plain, changes=changes, extra=payload)

@@ -1,0 +1,156 @@
+"""The ledger: what became of every field that was written to a CRM, and what the CRM made of it.
+
+A line is written once, when its intent is settled, and never changed. `echoes` holds the latest line that succeeded for
+each field of each record: a value that reads like one of them is our own, not an edit (laws L4, L5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from pipelines.state import registry, rows, stamps
+from pipelines.state.database import State, now_us
+from pipelines.state.intents import Intent
+from pipelines.state.push_tables import conflicts, created, echoes, intents, ledger
+
+SUCCEEDED = ("done", "adopted")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an intent. `read_back` holds, for each field, the canonical value (JSON) that the CRM kept."""
+
+    intent: Intent
+    status: str
+    record_key: str | None = None
+    http_status: int | None = None
+    error: str | None = None
+    correlation_id: str | None = None
+    next_attempt_at: int | None = None
+    read_back: Mapping[str, str | None] = field(default_factory=dict)
+    has_read_back: bool = False
+
+
+class Conflict(NamedTuple):
+    """Both sides edited the field since the last sync; `kept` is ours or theirs, by `rule`."""
+
+    connection: str
+    entity: str
+    golden_id: str
+    record_key: str
+    field: str
+    ours: str | None
+    theirs: str | None
+    kept: str
+    rule: str
+    ours_since: int | None
+    theirs_since: int | None
+
+
+def settle(state: State, outcomes: Sequence[Outcome]) -> None:
+    """Writes outcomes down, all of them or none: intents closed, ledger lines, echoes, ids of what was created."""
+    now = now_us()
+    with state.write() as connection:
+        _close(connection, outcomes, now)
+        rows.insert(connection, ledger, [line for one in outcomes for line in _lines(one, now)], _LINE)
+        good = [one for one in outcomes if one.status in SUCCEEDED and one.record_key is not None]
+        rows.upsert(connection, echoes, [echo for one in good for echo in _echoes(one, now)], _ECHO)
+        for entity in {one.intent.entity for one in good}:
+            stamps.renew(connection, f"echoes:{entity}")
+        for one in good:
+            if one.intent.action == "create":
+                _remember(connection, one, now)
+
+
+def note_conflicts(state: State, run_id: str, found: Sequence[Conflict]) -> None:
+    """Records conflicts; one that is known (same two values) is not recorded again."""
+    names = ["run_id", *Conflict._fields, "at"]
+    now = now_us()
+    with state.write() as connection:
+        for one in found:
+            same = [conflicts.c[n] == getattr(one, n) for n in ("record_key", "entity", "field")]
+            same += [conflicts.c[n].is_not_distinct_from(getattr(one, n)) for n in ("ours", "theirs")]
+            if connection.execute(sa.select(conflicts.c.conflict_id).where(*same)).first() is None:
+                rows.insert(connection, conflicts, [(run_id, *one, now)], names)
+
+
+def load_echoes(state: State, entity: str, connection_name: str | None = None) -> Iterator[pa.RecordBatch]:
+    """What we last wrote: (record_key, field, old, sent, read_back, since, sent_at), values as JSON text."""
+    columns = [echoes.c[n] for n in ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")]
+    mine = echoes.c.entity == entity
+    if connection_name is not None:
+        mine = sa.and_(mine, echoes.c.connection == connection_name)
+    with state.read() as connection:
+        yield from rows.read_arrow(connection, columns, mine)
+
+
+def echoes_stamp(state: State, entity: str) -> str:
+    """A word that changes whenever an echo of the entity does."""
+    return stamps.read(state, f"echoes:{entity}")
+
+
+def load_created(state: State, entity: str, connection_name: str) -> Iterator[pa.RecordBatch]:
+    """Records we made or adopted in the CRM: (record_key, golden_id, run_id, how, at)."""
+    columns = [created.c[n] for n in ("record_key", "golden_id", "run_id", "how", "at")]
+    with state.read() as connection:
+        where = sa.and_(created.c.entity == entity, created.c.connection == connection_name)
+        yield from rows.read_arrow(connection, columns, where)
+
+
+def of_run(state: State, run_id: str, connection_name: str | None = None) -> list[dict[str, Any]]:
+    """The ledger's lines of one run, in the order they were settled."""
+    query = sa.select(ledger).where(ledger.c.run_id == run_id)
+    if connection_name is not None:
+        query = query.where(ledger.c.connection == connection_name)
+    with state.read() as connection:
+        return [dict(row) for row in connection.execute(query.order_by(ledger.c.entry_id)).mappings()]
+
+
+_LINE = [column.name for column in ledger.columns if column.name != "entry_id"]
+_ECHO = [column.name for column in echoes.columns]
+
+
+def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> None:
+    columns = ("status", "record_key", "http_status", "error", "correlation_id", "next_attempt_at")
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    sets = ", ".join(f"{name} = {mark}" for name in (*columns, "settled_at"))
+    values = [(*(getattr(one, name) for name in columns), now, one.intent.intent_id) for one in outcomes]
+    if values:
+        connection.exec_driver_sql(f"UPDATE intents SET {sets} WHERE intent_id = {mark}", values)
+
+
+def _lines(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
+    shared = {**vars(one.intent), **vars(one), "settled_at": now}
+    shared["record_key"] = one.record_key or one.intent.record_key
+    for change in one.intent.changes:
+        values = {**shared, **vars(change), "read_back": one.read_back.get(change.field)}
+        yield tuple(values.get(name) for name in _LINE)
+
+
+def _echoes(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
+    shared = {**vars(one.intent), "record_key": one.record_key, "sent_at": one.intent.sent_at or now}
+    for change in one.intent.changes:
+        kept = one.read_back.get(change.field) if one.has_read_back else change.new
+        values = {**shared, **vars(change), "sent": change.new, "read_back": kept}
+        yield tuple(values.get(name) for name in _ECHO)
+
+
+def _remember(connection: sa.Connection, one: Outcome, now: int) -> None:
+    what = one.intent
+    assert one.record_key is not None
+    row = (what.entity, one.record_key, what.connection, what.golden_id, what.intent_id, what.run_id, one.status, now)
+    rows.upsert(connection, created, [row])
+    registry.assign(connection, what.entity, one.record_key, what.golden_id)
+
+
+def finished(state: State, run_id: str, connection_name: str) -> dict[str, int]:
+    """How many intents of the run ended in which status."""
+    mine = (intents.c.run_id == run_id, intents.c.connection == connection_name)
+    with state.read() as connection:
+        query = sa.select(intents.c.status, sa.func.count()).where(*mine).group_by(intents.c.status)
+        return {str(status): int(number) for status, number in connection.execute(query)}
