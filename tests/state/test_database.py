@@ -41,8 +41,7 @@ def test_an_open_of_a_current_state_imports_no_alembic(owner: Owner) -> None:
     program = (
         "import sys; from pathlib import Path\n"
         "from pipelines.connections.owner import Owner\n"
-        "from pipelines.state.columns import metadata
-from pipelines.state.database import open_state\n"
+        "from pipelines.state.database import open_state\n"
         f"open_state(Owner({owner.name!r}, Path({str(owner.data_dir)!r})))\n"
         "assert not [m for m in sys.modules if m.split('.')[0] in ('alembic', 'mako')]\n"
     )
@@ -53,8 +52,7 @@ def test_two_processes_may_make_the_same_state(owner: Owner) -> None:
     program = (
         "from pathlib import Path\n"
         "from pipelines.connections.owner import Owner\n"
-        "from pipelines.state.columns import metadata
-from pipelines.state.database import open_state\n"
+        "from pipelines.state.database import open_state\n"
         f"open_state(Owner({owner.name!r}, Path({str(owner.data_dir)!r})))\n"
     )
     children = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
