@@ -20,6 +20,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def as_text(value: str | bool | int) -> str:
+    """A canonical value as it stands in a key: booleans as true and false."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class Limit(Strict):
     """At most `requests` calls in any `seconds` seconds."""
 
@@ -129,11 +134,14 @@ class FieldMapping(Strict):
         None, description="A DuckDB expression over `record` (JSON); read only unless write_to is set"
     )
     values: dict[str, str | bool | int] | None = Field(None, description="Theirs: ours. Read in both directions")
+    write_values: dict[str, str] | None = Field(
+        None, description="Ours: theirs, for those of ours that several of theirs stand for"
+    )
     otherwise: str | None = Field(None, description="With values: what an unknown one becomes; default: unreadable")
     unit: float = Field(1.0, gt=0, description="Theirs times unit is ours: 0.01 for cents")
     time_format: str | None = Field(None, description="strptime format, or epoch_seconds, epoch_ms; default ISO 8601")
     write: Literal["always", "if_empty", "never"] | None = Field(
-        None, description="Default: always; sql and join: never"
+        None, description="Default: always; for join, split, const and sql: never"
     )
     write_to: Path | None = Field(None, description="Name used when writing, where it differs from the one read")
     write_format: str | None = Field(
@@ -164,8 +172,18 @@ class FieldMapping(Strict):
         """The write rule with its default: what cannot be inverted is not written."""
         if self.write is not None:
             return self.write
-        no_inverse = self.const is not None or (self.sql is not None and self.write_to is None) or self.is_derived
-        return "never" if no_inverse else "always"
+        return "never" if self.is_derived else "always"
+
+    @property
+    def written_values(self) -> dict[str, str]:
+        """`values` the other way round, ours (as text, booleans as true and false) to theirs.
+
+        Where several of theirs are one of ours, `write_values` says which is written; without it, the first.
+        """
+        inverse: dict[str, str] = {}
+        for theirs, ours in (self.values or {}).items():
+            inverse.setdefault(as_text(ours), theirs)
+        return {**inverse, **(self.write_values or {})}
 
 
 class Batch(Strict):

@@ -1,28 +1,200 @@
-"""What pydantic cannot see in a mapping: whether its names and choices hold together and fit the canonical schemas."""
+"""What pydantic cannot see in a mapping: whether its names and choices hold together and fit the canonical schemas.
+
+This module checks the mapping as a whole, its connection and its entities; `field_rules` the fields, `push_rules` what
+is written back.
+"""
 
 from __future__ import annotations
 
+import re
+import zoneinfo
+from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.mapping.document import Document
-from pipelines.mapping.language import Mapping
-from pipelines.mapping.problems import Problem
+from pipelines.mapping.document import Document, Parts
+from pipelines.mapping.field_rules import check_fields
+from pipelines.mapping.language import Entity, Extract, Mapping
+from pipelines.mapping.problems import Problem, listed, nearest_name
+from pipelines.mapping.push_rules import check_push
+from pipelines.mapping.scope import Known, Scope
+from pipelines.mapping.sql_text import complaints
 
+__all__ = ["Known", "check_mapping"]
 
-@dataclass(frozen=True)
-class Known:
-    """Names registered elsewhere (`pipelines/wire/`); None: not checked."""
-
-    auths: frozenset[str] | None = None
-    paginators: frozenset[str] | None = None
-    readers: frozenset[str] | None = None
-    webhook_schemes: frozenset[str] | None = None
+_VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]*(:-[^${}]*)?\}")
+_SECRET_KEY = re.compile(r"(?i)secret|token$|password|api[_-]?key|^authorization$")
+# Columns of every staging table that a `where` may name beside the canonical fields.
+_STAGED = frozenset({"source_id", "modified_at", "is_deleted", "custom"})
 
 
 def check_mapping(
     document: Document, mapping: Mapping, schemas: Dict[str, CanonicalEntity] | None, known: Known, stem: str
 ) -> list[Problem]:
-    """All that is wrong with a mapping of the right form."""
-    return []
+    """All that is wrong with a mapping of the right form; `stem` is its file's name without .yml."""
+    found = [*_whole(document, mapping, stem), *_connection(document, mapping, known), *_variables(document)]
+    for name, entity in mapping.entities.items():
+        at: Parts = ("entities", name)
+        schema = (schemas or {}).get(name)
+        if schemas is not None and schema is None:
+            near = nearest_name(name, schemas)
+            found.append(document.problem(at, "unknown entity", expected=listed(schemas), nearest=near))
+            continue
+        scope = Scope(document, at, entity, schema, frozenset(mapping.entities), known)
+        found += [*_entity(scope, mapping), *check_fields(scope), *check_push(scope)]
+    return found
+
+
+@dataclass(frozen=True)
+class _Registry:
+    """A kind of registered name, as it is spoken of."""
+
+    kind: str
+    names: frozenset[str] | None
+
+    def check(self, document: Document, parts: Parts, name: Any) -> Iterator[Problem]:
+        if self.names is not None and name not in self.names:
+            yield document.problem(
+                parts, f"{name!r} is no known {self.kind}", of_value=True, expected=listed(sorted(self.names)),
+                nearest=nearest_name(str(name), self.names),
+            )  # fmt: skip
+
+
+def _whole(document: Document, mapping: Mapping, stem: str) -> Iterator[Problem]:
+    if mapping.crm != stem:
+        yield document.problem(("crm",), f"{mapping.crm!r} in {stem}.yml", of_value=True, expected=stem)
+    webhook = mapping.webhook
+    if webhook is None:
+        return
+    names = webhook.entity.values() if isinstance(webhook.entity, dict) else [webhook.entity] if webhook.entity else []
+    for name in names:
+        if name not in mapping.entities:
+            near = nearest_name(name, mapping.entities)
+            yield document.problem(
+                ("webhook", "entity"), f"{name!r} is no entity of this mapping", of_value=True,
+                expected=listed(mapping.entities), nearest=near,
+            )  # fmt: skip
+
+
+def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[Problem]:
+    connection, at = mapping.connection, "connection"
+    url = re.sub(r"^\$\{[A-Z0-9_]+(:-(.*))?\}", r"\2", connection.base_url or "")
+    if url and not re.match(r"https?://[^/\s]", url):
+        yield document.problem(
+            (at, "base_url"), f"{url!r} is no address", of_value=True, expected="https://... or ${NAME:-https://...}"
+        )
+    if connection.auth is not None:
+        if "type" not in connection.auth:
+            yield document.problem((at, "auth"), "has no type", remedy="add type")
+        else:
+            yield from _Registry("authentication type", known.auths).check(
+                document, (at, "auth", "type"), connection.auth["type"]
+            )
+    for key, form, said in (
+        ("phone_region", r"[A-Z]{2}", "two capitals (ISO 3166)"),
+        ("currency", r"[A-Z]{3}", "three capitals (ISO 4217)"),
+    ):
+        if not re.fullmatch(form, value := getattr(connection, key)):
+            yield document.problem((at, key), f"found {value!r}", of_value=True, expected=said)
+    if connection.timezone not in zoneinfo.available_timezones():
+        near = nearest_name(connection.timezone, zoneinfo.available_timezones())
+        yield document.problem((at, "timezone"), f"{connection.timezone!r} is no zone", of_value=True, nearest=near)
+    for i, limit in enumerate(connection.limits):
+        yield from _pattern(document, (at, "limits", i, "match"), limit.match)
+    if mapping.webhook is not None:
+        scheme = mapping.webhook.scheme
+        yield from _Registry("signature scheme", known.webhook_schemes).check(document, ("webhook", "scheme"), scheme)
+
+
+def _pattern(document: Document, parts: Parts, pattern: str | None) -> Iterator[Problem]:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        yield document.problem(parts, f"no regular expression: {error}", of_value=True)
+
+
+def _variables(document: Document) -> Iterator[Problem]:
+    """`${...}` in the right form and place; and no secret in the file itself."""
+    for parts, text in _texts(document.data, ()):
+        if "${" in _VARIABLE.sub("", text):
+            yield document.problem(
+                parts, f"{text!r} is no variable", of_value=True, expected="${NAME} or ${NAME:-default}, in capitals"
+            )
+        elif "${" in text and parts[0] != "connection" and parts != ("webhook", "secret"):
+            yield document.problem(
+                parts, "variables are only filled in under connection and in webhook.secret", of_value=True
+            )
+        is_login = parts[:2] in (("connection", "auth"), ("connection", "headers")) or parts[:1] == ("webhook",)
+        names_secret = _SECRET_KEY.search(str(parts[-1]).removesuffix("_url"))
+        if is_login and names_secret and not str(parts[-1]).endswith("_url") and not _may_stand_in_file(text):
+            yield document.problem(parts, "a secret in a file that others read", of_value=True, remedy="write ${NAME}")
+
+
+def _may_stand_in_file(text: str) -> bool:
+    return "${" in text or "{" in text or text == ""
+
+
+def _texts(value: Any, parts: Parts) -> Iterator[tuple[Parts, str]]:
+    if isinstance(value, str):
+        yield parts, value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from _texts(member, (*parts, key))
+    elif isinstance(value, list):
+        for i, member in enumerate(value):
+            yield from _texts(member, (*parts, i))
+
+
+def _entity(scope: Scope, mapping: Mapping) -> Iterator[Problem]:
+    entity = scope.entity
+    if mapping.connection.kind == "http" and entity.get is not None and not names_id(entity.get):
+        yield scope.problem(("get",), "names no {id}", remedy="put {id} into its path, params or json")
+    if isinstance(entity.id, list) and not entity.id:
+        yield scope.problem(("id",), "is empty", expected="a path, or a list of paths", of_value=True)
+    yield from _extract(scope, ("extract",), entity.extract)
+    yield from _deleted(scope, entity)
+    if entity.where is not None:
+        columns = [*entity.fields, *_STAGED]
+        for found, expected, near in complaints(entity.where, columns):
+            yield scope.problem(("where",), found, of_value=True, expected=expected, nearest=near)
+
+
+def _extract(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
+    paginator = extract.paginator
+    if isinstance(paginator, dict) and "type" not in paginator:
+        yield scope.problem((*at, "paginator"), "has no type", remedy="add type")
+    elif paginator is not None:
+        name, key = (paginator["type"], ("type",)) if isinstance(paginator, dict) else (paginator, ())
+        registry = _Registry("paginator", scope.known.paginators)
+        yield from registry.check(scope.document, (*scope.at, *at, "paginator", *key), name)
+    incremental = extract.incremental
+    if incremental is None:
+        return
+    if incremental.cursor_path is None and scope.entity.modified is None:
+        yield scope.problem(
+            (*at, "incremental"), "has no cursor", remedy="give the entity modified, or add cursor_path"
+        )
+    where_used = [text for _, text in _texts(extract.model_dump(exclude={"incremental"}), ())]
+    if incremental.start_param is None and not any("{incremental." in t for t in where_used) and not extract.windows:
+        remedy = "add start_param, or put {incremental.start_value} into params, headers, json or path"
+        yield scope.problem((*at, "incremental"), "the bookmark is sent nowhere", remedy=remedy)
+
+
+def _deleted(scope: Scope, entity: Entity) -> Iterator[Problem]:
+    deleted = entity.deleted
+    if deleted is None:
+        return
+    if deleted.when is None and deleted.feed is None and deleted.reconcile is None:
+        yield scope.problem(("deleted",), "says nothing", expected="when, feed or reconcile")
+    for path, values in (deleted.when or {}).items():
+        if not values:
+            yield scope.problem(("deleted", "when", path), "an empty list: nothing is ever deleted", of_value=True)
+    if deleted.feed is not None:
+        yield from _extract(scope, ("deleted", "feed"), deleted.feed)
+
+
+def names_id(request: Any) -> bool:
+    """True if a request says which record it is about."""
+    return any("{id" in text for _, text in _texts(request.model_dump(), ()))

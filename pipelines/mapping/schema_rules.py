@@ -11,8 +11,26 @@ from pipelines.mapping.document import Document, Parts
 from pipelines.mapping.problems import Problem, listed, nearest_name
 
 RESERVED = frozenset(
-    "record_key connection source_id modified_at first_modified_at seen_at first_seen_at is_deleted is_in_scope custom "
-    "absent_fields unreadable_fields raw_hash values_hash source_count connections updated_at matched_by".split()
+    {
+        "record_key",
+        "connection",
+        "source_id",
+        "modified_at",
+        "first_modified_at",
+        "seen_at",
+        "first_seen_at",
+        "is_deleted",
+        "is_in_scope",
+        "custom",
+        "absent_fields",
+        "unreadable_fields",
+        "raw_hash",
+        "values_hash",
+        "source_count",
+        "connections",
+        "updated_at",
+        "matched_by",
+    }
 )
 EXPECTATIONS: tuple[str, ...] = get_args(Expect)
 

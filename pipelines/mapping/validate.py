@@ -18,6 +18,13 @@ M = TypeVar("M", bound=BaseModel)
 
 _MOST_REPAIRS = 25
 _STAND_IN = "unknown"
+# Beginnings of pydantic's error types, and what satisfies them.
+_STAND_INS: tuple[tuple[tuple[str, ...], Any], ...] = (
+    (("missing", "string_type"), _STAND_IN),
+    (("model_", "dict_type"), {}),
+    (("list_type", "too_short"), [_STAND_IN]),
+    (("int_", "float_", "greater_than", "less_than"), 1),
+)
 
 
 def validate(document: Document, model: type[M]) -> tuple[M | None, set[Parts]]:
@@ -150,16 +157,11 @@ def _repair(data: Any, detail: ErrorDetails, parts: Parts) -> Any:
 
 
 def _stand_in(kind: str, detail: ErrorDetails, parts: Parts) -> Any:
-    if kind == "missing" or kind.startswith("string_t"):
-        return _STAND_IN
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return {}
-    if kind == "list_type":
-        return [_STAND_IN]
-    if kind == "too_short":
-        return {_STAND_IN: {}} if isinstance(detail["input"], dict) else [_STAND_IN]
-    if kind.startswith(("int_", "float_", "greater_than", "less_than")):
-        return 1
+    if kind == "too_short" and isinstance(detail["input"], dict):
+        return {_STAND_IN: {}}
     if kind == "value_error" and len(parts) == 4 and parts[2] == "fields":
         return {"path": _STAND_IN}
+    for begins, stand_in in _STAND_INS:
+        if kind.startswith(begins):
+            return copy.deepcopy(stand_in)
     return None

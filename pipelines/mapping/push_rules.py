@@ -1,0 +1,147 @@
+"""Rules about what is written back: one way to go for every value, and a stated choice where there are two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipelines.mapping.document import Parts
+from pipelines.mapping.language import Batch, FieldMapping, Push, Request, as_text
+from pipelines.mapping.problems import Problem
+from pipelines.mapping.scope import Scope
+from pipelines.mapping.sql_text import complaints
+
+_CREATE_WORDS = ("none", "linked", "all")
+# Columns of every golden table that a `create` condition may name beside the canonical fields.
+_GOLDEN = ("source_count", "connections", "created_at", "updated_at")
+_OTHER_PARTS = {"first": "rest", "rest": "first", "last": "before_last", "before_last": "last"}
+
+
+def check_push(scope: Scope) -> Iterator[Problem]:
+    """All that is wrong with the entity's `push`."""
+    push = scope.entity.push
+    if push is None:
+        return
+    yield from _fields(scope, push)
+    yield from _create(scope, push)
+    yield from _find(scope, push)
+    yield from _requests(scope, push)
+    yield from _links(scope, push)
+
+
+def _fields(scope: Scope, push: Push) -> Iterator[Problem]:
+    mapped = scope.entity.fields
+    for i, name in enumerate(push.fields):
+        at: Parts = ("push", "fields", i)
+        if name in push.fields[:i]:
+            yield scope.problem(at, f"{name} stands twice", of_value=True, remedy="keep one of them")
+        elif name not in mapped:
+            yield scope.unknown(at, f"{name!r} is not mapped", name, mapped)
+        elif mapped[name].writes == "never":
+            yield _never_written(scope, at, name, mapped[name])
+        else:
+            yield from _inverse(scope, name, mapped[name])
+
+
+def _never_written(scope: Scope, at: Parts, name: str, field: FieldMapping) -> Problem:
+    if field.write == "never":
+        return scope.problem(at, f"{name} has write: never", of_value=True, remedy="remove one of the two")
+    way = next(key for key in ("join", "split", "sql", "const") if getattr(field, key) is not None)
+    remedy = f"give {name} write and write_to, or remove it here"
+    return scope.problem(at, f"{name} is made by {way}, which has no inverse", of_value=True, remedy=remedy)
+
+
+def _inverse(scope: Scope, name: str, field: FieldMapping) -> Iterator[Problem]:
+    """What is written must follow from the mapping alone."""
+    at: Parts = ("fields", name)
+    if field.const is not None:
+        yield scope.problem((*at, "const"), "a constant is not written back", remedy="write: never")
+    for way in ("join", "sql"):
+        if getattr(field, way) is not None and field.write_to is None:
+            yield scope.problem((*at, way), f"{way} has no inverse", remedy="add write_to, or write: never")
+    if field.split is not None and field.write_to is None and not _has_other_part(scope, field):
+        other = _OTHER_PARTS[field.part or "first"]
+        remedy = f"push the field with part: {other} as well, or add write_to"
+        yield scope.problem((*at, "split"), "only a part of their field is written", remedy=remedy)
+    if field.each is not None and field.path is not None and "new" not in field.model_fields_set:
+        remedy = "add new: what a member that we add also carries ({} for nothing), or write: never"
+        yield scope.problem((*at, "each"), "the members are objects, and a new one is not described", remedy=remedy)
+    choices: dict[str, list[str]] = {}
+    for theirs, ours in (field.values or {}).items():
+        choices.setdefault(as_text(ours), []).append(theirs)
+    for ours_text, several in choices.items():
+        if len(several) > 1 and ours_text not in (field.write_values or {}):
+            said = f"{' and '.join(several)} are all {ours_text}: which is written?"
+            remedy = f"add write_values: {{{ours_text}: {several[0]}}}"
+            yield scope.problem((*at, "values", several[1]), said, remedy=remedy)
+
+
+def _has_other_part(scope: Scope, field: FieldMapping) -> bool:
+    push = scope.entity.push
+    pushed = [scope.entity.fields[n] for n in (push.fields if push else []) if n in scope.entity.fields]
+    return any(o.split == field.split and o.part == _OTHER_PARTS[field.part or "first"] for o in pushed)
+
+
+def _create(scope: Scope, push: Push) -> Iterator[Problem]:
+    if push.create not in _CREATE_WORDS:
+        fields = scope.schema.fields if scope.schema else scope.entity.fields
+        for found, expected, near in complaints(push.create, [*_CREATE_WORDS, *fields, *_GOLDEN]):
+            yield scope.problem(("push", "create"), found, of_value=True, expected=expected, nearest=near)
+    if push.create != "none" and push.create_request is None and push.create_batch is None:
+        yield scope.problem(("push", "create"), "nothing can create", remedy="add create_request or create_batch")
+
+
+def _find(scope: Scope, push: Push) -> Iterator[Problem]:
+    find = push.find
+    if find is None:
+        return
+    for i, name in enumerate(find.by):
+        if name not in scope.entity.fields:
+            yield scope.unknown(("push", "find", "by", i), f"{name!r} is not mapped", name, scope.entity.fields)
+    if find.request is None and find.batch is None:
+        yield scope.problem(("push", "find"), "has no call", remedy="add request or batch")
+
+
+def _requests(scope: Scope, push: Push) -> Iterator[Problem]:
+    if push.fields and push.update_request is None and push.update_batch is None and push.create == "none":
+        yield scope.problem(("push", "fields"), "nothing can write them", remedy="add update_request or update_batch")
+    for key in ("update_request", "delete_request"):
+        request: Request | None = getattr(push, key)
+        if request is not None:
+            yield from _writing(scope, ("push", key), request)
+            if "{id" not in str(request.model_dump()):
+                yield scope.problem(("push", key), "names no {id}", remedy="put {id} into its path, params or json")
+    if push.create_request is not None:
+        yield from _writing(scope, ("push", "create_request"), push.create_request)
+    batches: list[tuple[Parts, Batch | None]] = [
+        (("push", "create_batch"), push.create_batch),
+        (("push", "update_batch"), push.update_batch),
+    ]
+    batches.append((("push", "find", "batch"), push.find.batch if push.find else None))
+    batches += [(("push", "links", i, "batch"), link.batch) for i, link in enumerate(push.links)]
+    for at, batch in batches:
+        if batch is not None:
+            yield from _batch(scope, at, batch)
+
+
+def _writing(scope: Scope, at: Parts, request: Request) -> Iterator[Problem]:
+    if request.method == "GET":
+        yield scope.problem((*at, "method"), "GET writes nothing", of_value=True, expected="POST, PUT, PATCH or DELETE")
+
+
+def _batch(scope: Scope, at: Parts, batch: Batch) -> Iterator[Problem]:
+    readers = scope.known.readers
+    if readers is not None and batch.reader not in readers:
+        said = f"{batch.reader!r} is no known batch-answer reader"
+        yield scope.unknown((*at, "reader"), said, batch.reader, sorted(readers))
+
+
+def _links(scope: Scope, push: Push) -> Iterator[Problem]:
+    for i, link in enumerate(push.links):
+        at: Parts = ("push", "links", i, "field")
+        canonical = scope.canonical(link.field)
+        if link.field not in scope.entity.fields:
+            yield scope.unknown(at, f"{link.field!r} is not mapped", link.field, scope.entity.fields)
+        elif canonical is not None and canonical.to is None:
+            yield scope.problem(
+                at, f"{link.field} is no reference", of_value=True, expected="a field that points to others"
+            )
