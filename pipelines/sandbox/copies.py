@@ -1,7 +1,7 @@
 """The overlapping, ageing copy of the world that one CRM holds.
 
-A copy is neutral: it says what was entered and when, never how a CRM spells or numbers it. `crms/<crm>.py` turns each of
-these into that CRM's record.
+A copy is neutral: it says what was entered and when, never how a CRM spells or numbers it. `crms/<crm>.py` turns each
+of these into that CRM's record.
 """
 
 from __future__ import annotations
@@ -161,11 +161,12 @@ class Copy:
         known = self._as_known(draw, person, modified)
         native = draw.chance(0.6) and person.culture not in ("english", "hispanic")
         last = known.native[1] if native and known.last_name == person.last_name else known.last_name
+        first = person.native[0] if native else dirt.name(draw, person.native[0], person.first_name)
+        first = "" if draw.chance(0.02) else first
         address = None if draw.chance(0.3) else known.address
         return ContactCopy(
             number, person.person_id,
-            "" if draw.chance(0.02) else person.native[0] if native else dirt.name(draw, person.native[0], person.first_name),
-            dirt.misspell(draw, last) if draw.chance(0.03) else last,
+            first, dirt.misspell(draw, last) if draw.chance(0.03) else last,
             person.suffix if draw.chance(0.7) else "", self._emails(draw, known), self._phones(draw, known),
             person.company if draw.chance(0.8) else "", person.job_title if draw.chance(0.6) else "",
             address and replace(address, street=dirt.street(draw, address.street)),

@@ -26,7 +26,7 @@ class Crm(ABC):
     Class attributes to set:
         name: the name of the module; it is mounted under /<name>.
         limits: the vendor's limits, enforced when asked.
-        settings: switches with their defaults; `self.switches` holds what is set now (by a test, by the admin endpoint).
+        settings: switches with their defaults; `self.switches` holds what a test has set since.
         editable: per entity the top-level text field that a user of the CRM edits when a fault asks for an edit.
         share, duplicates: see `copies.Copy`.
     """

@@ -11,21 +11,25 @@ PLACEHOLDER_PHONES = ("555-5555", "(555) 555-5555", "0000000000", "000-000-0000"
 _KEYS = "qwertyuiopasdfghjklzxcvbnm"
 
 
-def phone(draw: Draw, number: str, style: int = -1) -> str:
+def phone(draw: Draw, number: str) -> str:
     """Writes an E.164 number the way somebody typed it; foreign numbers keep their country code."""
     if not number.startswith("+1"):
         return draw.pick((number, f"{number[:3]} {number[3:]}", f"00{number[1:]}"))
     area, exchange, line = number[2:5], number[5:8], number[8:]
     styles = (
-        f"({area}) {exchange}-{line}", f"{area}-{exchange}-{line}", f"{area}.{exchange}.{line}", f"{area}{exchange}{line}",
-        number, f"1-{area}-{exchange}-{line}", f"+1 {area} {exchange} {line}", f"({area}){exchange}-{line}",
-        f"{area} {exchange} {line}", f"{area}-{exchange}-{line} x{line[:2]}", f"{area}\u2011{exchange}\u2011{line}",
-    )  # fmt: skip
-    return (
-        styles[style]
-        if style >= 0
-        else draw.weighted(tuple(zip((30, 22, 10, 12, 8, 4, 5, 4, 3, 1, 1), styles, strict=True)))
+        (30, f"({area}) {exchange}-{line}"),
+        (22, f"{area}-{exchange}-{line}"),
+        (10, f"{area}.{exchange}.{line}"),
+        (12, f"{area}{exchange}{line}"),
+        (8, number),
+        (4, f"1-{area}-{exchange}-{line}"),
+        (5, f"+1 {area} {exchange} {line}"),
+        (4, f"({area}){exchange}-{line}"),
+        (3, f"{area} {exchange} {line}"),
+        (1, f"{area}-{exchange}-{line} x{line[:2]}"),
+        (1, f"{area}\u2011{exchange}\u2011{line}"),
     )
+    return draw.weighted(styles)
 
 
 def misspell(draw: Draw, text: str) -> str:

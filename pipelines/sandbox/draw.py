@@ -1,6 +1,6 @@
 """Repeatable random draws: the same key always gives the same draws, in whatever order keys are asked for.
 
-`random.Random(key)` fills 624 words at every creation; a world of a million people needs something lighter (splitmix64).
+`random.Random(key)` fills 624 words at every creation; a world of a million people needs something lighter: splitmix64.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class SandboxHandle:
 
 
 def start(
-    data_dir: Path | str, crms: Sequence[str] | None = None, seed: int | None = None, size: int | None = None,
+    data_dir: Path | str, crms: Sequence[str] | None = None, *, seed: int | None = None, size: int | None = None,
     latency_ms: float = 0, enforce_limits: bool = False, port: int = 0,
 ) -> SandboxHandle:  # fmt: skip
     """Starts a sandbox on 127.0.0.1 as a child process that ends with this one; arguments as for `server.app`.

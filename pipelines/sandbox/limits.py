@@ -60,7 +60,7 @@ class Limiter:
         return None
 
     def left(self, caller: str, limit: Limit) -> int:
-        """Returns how many calls `caller` may still make in the window of `limit`, for vendors that say so in headers."""
+        """Returns how many calls `caller` has left in the window of `limit`; some vendors say so in a header."""
         return limit.requests - len(self._seen[self.limits.index(limit), caller])
 
     def forget(self) -> None:

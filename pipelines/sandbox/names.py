@@ -39,26 +39,30 @@ def _culture(label: str, weight: int, female: str, male: str, family: str) -> Cu
     return Culture(label, weight, _names(female), _names(male), _names(family))
 
 
+_ENGLISH_WOMEN = """
+Mary Patricia Jennifer Linda Elizabeth Barbara Susan Jessica Sarah Karen Lisa Nancy Betty Margaret Sandra Ashley
+Kimberly Emily Donna Michelle Carol Amanda Dorothy Melissa Deborah Stephanie Rebecca Sharon Laura Cynthia Kathleen Amy
+Angela Shirley Anna Brenda Pamela Emma Nicole Helen Samantha Katherine Christine Rachel Carolyn Janet Catherine
+Heather Diane Ruth Julie Olivia Joyce Virginia Victoria Lauren Christina Joan Judith Megan Grace
+"""
+_ENGLISH_MEN = """
+James Robert John Michael David William Richard Joseph Thomas Charles Christopher Daniel Matthew Anthony Mark Donald
+Steven Andrew Paul Joshua Kenneth Kevin Brian George Timothy Ronald Edward Jason Jeffrey Ryan Jacob Gary Nicholas Eric
+Jonathan Stephen Larry Justin Scott Brandon Benjamin Samuel Gregory Alexander Patrick Frank Raymond Jack Dennis Jerry
+Tyler Aaron Henry Peter Douglas Adam Nathan Zachary Walter Kyle Harold Carl
+"""
+_ENGLISH_FAMILIES = """
+Smith Johnson Williams Brown Jones Miller Davis Wilson Anderson Thomas Taylor Moore Jackson Martin Lee Thompson White
+Harris Clark Lewis Robinson Walker Young Allen King Wright Scott Hill Green Adams Nelson Baker Hall Campbell Mitchell
+Carter Roberts Phillips Evans Turner Parker Collins Edwards Stewart Morris Murphy Cook Rogers Morgan Peterson Cooper
+Reed Bailey Bell Kelly Howard Ward Cox Richardson Wood Watson Brooks Bennett Gray Hughes Price Myers Long Foster
+Sanders Ross Powell Sullivan Russell Jenkins Perry Butler Barnes Fisher Henderson Coleman Simmons Patterson Jordan
+Reynolds Hamilton Graham O'Brien O'Connor McDonald MacLeod Smith-Jones Van_Dyke Fitzgerald Wallace Woods Cole West
+Owens Burns Marshall Ellis Stevens Hunt Mason Dixon Okoro Mensah
+"""
+
 CULTURES: tuple[Culture, ...] = (
-    _culture(
-        "english",
-        640,
-        "Mary Patricia Jennifer Linda Elizabeth Barbara Susan Jessica Sarah Karen Lisa Nancy Betty Margaret Sandra Ashley"
-        " Kimberly Emily Donna Michelle Carol Amanda Dorothy Melissa Deborah Stephanie Rebecca Sharon Laura Cynthia"
-        " Kathleen Amy Angela Shirley Anna Brenda Pamela Emma Nicole Helen Samantha Katherine Christine Rachel Carolyn"
-        " Janet Catherine Heather Diane Ruth Julie Olivia Joyce Virginia Victoria Lauren Christina Joan Judith Megan Grace",
-        "James Robert John Michael David William Richard Joseph Thomas Charles Christopher Daniel Matthew Anthony Mark"
-        " Donald Steven Andrew Paul Joshua Kenneth Kevin Brian George Timothy Ronald Edward Jason Jeffrey Ryan Jacob Gary"
-        " Nicholas Eric Jonathan Stephen Larry Justin Scott Brandon Benjamin Samuel Gregory Alexander Patrick Frank"
-        " Raymond Jack Dennis Jerry Tyler Aaron Henry Peter Douglas Adam Nathan Zachary Walter Kyle Harold Carl",
-        "Smith Johnson Williams Brown Jones Miller Davis Wilson Anderson Thomas Taylor Moore Jackson Martin Lee Thompson"
-        " White Harris Clark Lewis Robinson Walker Young Allen King Wright Scott Hill Green Adams Nelson Baker Hall"
-        " Campbell Mitchell Carter Roberts Phillips Evans Turner Parker Collins Edwards Stewart Morris Murphy Cook Rogers"
-        " Morgan Peterson Cooper Reed Bailey Bell Kelly Howard Ward Cox Richardson Wood Watson Brooks Bennett Gray Hughes"
-        " Price Myers Long Foster Sanders Ross Powell Sullivan Russell Jenkins Perry Butler Barnes Fisher Henderson"
-        " Coleman Simmons Patterson Jordan Reynolds Hamilton Graham O'Brien O'Connor McDonald MacLeod Smith-Jones"
-        " Van_Dyke Fitzgerald Wallace Woods Cole West Owens Burns Marshall Ellis Stevens Hunt Mason Dixon Okoro Mensah",
-    ),
+    _culture("english", 640, _ENGLISH_WOMEN, _ENGLISH_MEN, _ENGLISH_FAMILIES),
     _culture(
         "hispanic",
         120,
@@ -132,20 +136,16 @@ CULTURES: tuple[Culture, ...] = (
     _culture("thai", 4, "Malee=มาลี Siriporn=ศิริพร", "Somchai=สมชาย Anan=อนันต์", "Saetang=แซ่ตั้ง Srisuk=ศรีสุข"),
 )
 
+_SHORT_FORMS = """
+Robert:Bob,Rob,Bobby William:Bill,Will,Billy James:Jim,Jimmy John:Jack,Johnny Richard:Rick,Dick Michael:Mike,Mick
+Joseph:Joe,Joey Thomas:Tom,Tommy Charles:Charlie,Chuck Christopher:Chris Daniel:Dan,Danny Matthew:Matt Anthony:Tony
+Steven:Steve Stephen:Steve Edward:Ed,Ted Kenneth:Ken Ronald:Ron Timothy:Tim Jeffrey:Jeff Gregory:Greg Nicholas:Nick
+Samuel:Sam Benjamin:Ben Patrick:Pat Alexander:Alex Andrew:Andy,Drew David:Dave Donald:Don Raymond:Ray Henry:Hank
+Douglas:Doug Elizabeth:Liz,Beth,Betty Margaret:Maggie,Peggy Katherine:Kate,Kathy Patricia:Pat,Patty,Tricia
+Jennifer:Jen,Jenny Barbara:Barb Susan:Sue Deborah:Deb,Debbie Rebecca:Becky Christine:Chris,Tina Christina:Tina
+Cynthia:Cindy Sandra:Sandy Pamela:Pam Victoria:Vicky Kimberly:Kim Jessica:Jess Amanda:Mandy Samantha:Sam Dorothy:Dot
+Judith:Judy Catherine:Cathy Virginia:Ginny José:Pepe Guadalupe:Lupe
+"""
 NICKNAMES: dict[str, tuple[str, ...]] = {
-    full: tuple(short.split(","))
-    for full, short in (
-        entry.split(":")
-        for entry in (
-            "Robert:Bob,Rob,Bobby William:Bill,Will,Billy James:Jim,Jimmy John:Jack,Johnny Richard:Rick,Dick"
-            " Michael:Mike,Mick Joseph:Joe,Joey Thomas:Tom,Tommy Charles:Charlie,Chuck Christopher:Chris Daniel:Dan,Danny"
-            " Matthew:Matt Anthony:Tony Steven:Steve Stephen:Steve Edward:Ed,Ted Kenneth:Ken Ronald:Ron Timothy:Tim"
-            " Jeffrey:Jeff Gregory:Greg Nicholas:Nick Samuel:Sam Benjamin:Ben Patrick:Pat Alexander:Alex Andrew:Andy,Drew"
-            " David:Dave Donald:Don Raymond:Ray Henry:Hank Douglas:Doug Elizabeth:Liz,Beth,Betty Margaret:Maggie,Peggy"
-            " Katherine:Kate,Kathy Patricia:Pat,Patty,Tricia Jennifer:Jen,Jenny Barbara:Barb Susan:Sue Deborah:Deb,Debbie"
-            " Rebecca:Becky Christine:Chris,Tina Christina:Tina Cynthia:Cindy Sandra:Sandy Pamela:Pam Victoria:Vicky"
-            " Kimberly:Kim Jessica:Jess Amanda:Mandy Samantha:Sam Dorothy:Dot Judith:Judy Catherine:Cathy Virginia:Ginny"
-            " José:Pepe Guadalupe:Lupe"
-        ).split(" ")
-    )
+    full: tuple(short.split(",")) for full, _, short in (entry.partition(":") for entry in _SHORT_FORMS.split())
 }

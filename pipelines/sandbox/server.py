@@ -71,7 +71,7 @@ class Sandbox:
 
 
 def app(
-    data_dir: Path | str | None = None, crms: Sequence[str] | None = None, seed: int | None = None,
+    data_dir: Path | str | None = None, crms: Sequence[str] | None = None, *, seed: int | None = None,
     size: int | None = None, latency_ms: float = 0, enforce_limits: bool = False,
 ) -> Sandbox:  # fmt: skip
     """Builds a sandbox for use in this process (`httpx.ASGITransport(app=app(...))`).

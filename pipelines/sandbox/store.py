@@ -1,7 +1,7 @@
 """What one CRM holds: one SQLite file per CRM, committed before the CRM answers.
 
-A record is its JSON as the CRM would send it, plus what the CRM needs to find it again. Deleted records stay, marked, so
-that a CRM can list them and an id is never given twice.
+A record is its JSON as the CRM would send it, plus what the CRM needs to find it again. Deleted records stay, marked,
+so that a CRM can list them and an id is never given twice.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Store:
         with self.transaction():
             before = self.connection.total_changes
             self.connection.executemany(
-                "insert into records (entity, id, body, created, modified, deleted, truth) values (?, ?, ?, ?, ?, ?, ?)",
+                "insert into records (entity, id, body, created, modified, deleted, truth)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
                 map(_values, records),
             )
             return self.connection.total_changes - before
@@ -103,7 +104,8 @@ class Store:
     def save(self, record: Record) -> None:
         """Writes back a record that was read and changed."""
         self.connection.execute(
-            "update records set body = ?, created = ?, modified = ?, deleted = ?, truth = ? where entity = ? and id = ?",
+            "update records set body = ?, created = ?, modified = ?, deleted = ?, truth = ?"
+            " where entity = ? and id = ?",
             (*_values(record)[2:], record.entity, record.id),
         )
 
@@ -115,8 +117,8 @@ class Store:
         return _record(row) if row else None
 
     def select(
-        self, entity: str, where: str = "not deleted", values: Sequence[Any] = (), order: str = "seq",
-        limit: int = -1, offset: int = 0,
+        self, entity: str, where: str = "not deleted", values: Sequence[Any] = (), *,
+        order: str = "seq", limit: int = -1, offset: int = 0,
     ) -> list[Record]:  # fmt: skip
         """Returns records that fit.
 

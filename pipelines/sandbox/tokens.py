@@ -1,4 +1,4 @@
-"""Access tokens that a CRM handed out. They live in memory: after a restart every client logs in again, as after a real one."""
+"""Access tokens that a CRM handed out. They live in memory: after a restart every client logs in again."""
 
 from __future__ import annotations
 

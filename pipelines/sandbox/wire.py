@@ -71,6 +71,16 @@ class Call:
         """Returns the body. Raises orjson.JSONDecodeError (a ValueError) when it is not JSON."""
         return orjson.loads(self.content)
 
+    def object(self, refuse: Callable[[str], Response]) -> dict[str, Any]:
+        """Returns the body, a JSON object; raises `Refused` with `refuse(why)` where it is something else."""
+        try:
+            given = self.json()
+        except ValueError:
+            raise Refused(refuse("the body is not JSON")) from None
+        if not isinstance(given, dict):
+            raise Refused(refuse("the body is not a JSON object"))
+        return given
+
     def form(self) -> dict[str, str]:
         """Returns a form-encoded body."""
         return dict(parse_qsl(self.content.decode("utf-8", "replace"), keep_blank_values=True))

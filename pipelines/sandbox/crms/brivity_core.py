@@ -1,11 +1,13 @@
-"""Brivity's other observed API ("picture B and C"): one bare array of people, a static token, lead intake.
+"""Brivity's other observed API ("picture B and C"): one bare array of people, a static key, lead intake.
 
-Source: fact sheet brivity 1.0 to 1.4. Seen on the live service by third parties: `GET /api/people?limit=5000` answers a bare
-array of records with 28 fields and no timestamps; `Authorization: Token token=<key>`; 401 "Bad Credentials" as text; every
-other path of that host answers 406; deletion shows as status `trash` or `archived`; read names (`email_address`) differ from
-write names (`email`). From third-party code: `POST /api/v2/leads`. From the vendor's 2017 page: `POST /api/event_subscriptions`.
-UNVERIFIED: how many records come without `limit` (25 here), that a lead with a known e-mail updates it (switch), the answer
-to a lead, and every limit.
+Source: fact sheet brivity 1.0 to 1.4. Seen on the live service by third parties: `GET /api/people?limit=5000` answers a
+bare array of records with 28 fields and no timestamps; `Authorization: Token token=<key>`; 401 "Bad Credentials" as
+text; every other path of that host answers 406; deletion shows as the status `trash` or `archived`; the names read
+(`email_address`) differ from the names written (`email`). From third-party code: `POST /api/v2/leads` (on another host;
+here both are one). From the vendor's page of 2017: `POST /api/event_subscriptions`.
+
+UNVERIFIED, chosen here: how many records come without `limit` (25), that a lead with a known e-mail changes that person
+(a switch), what a lead is answered, that there is no limit of calls.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer, text, whole_number
 
 PERSON_FIELDS = (
-    "id", "lead_id", "uuid", "account_id", "agent_id", "agent_uuid", "brivity_contact_detail_url", "first_name", "last_name",
-    "phone_number", "email_address", "company", "job_title", "source", "status", "stage", "stage_type", "type", "lead_type",
-    "description", "street_address", "city", "locality", "postal_code", "country", "market_report_count",
-    "active_market_report_count", "tags",
+    "id", "lead_id", "uuid", "account_id", "agent_id", "agent_uuid", "brivity_contact_detail_url", "first_name",
+    "last_name", "phone_number", "email_address", "company", "job_title", "source", "status", "stage", "stage_type",
+    "type", "lead_type", "description", "street_address", "city", "locality", "postal_code", "country",
+    "market_report_count", "active_market_report_count", "tags",
 )  # fmt: skip
 READ_NAMES = {"email": "email_address", "phone": "phone_number", "primary_agent_id": "agent_id"}
 WRITTEN = (
@@ -34,8 +36,8 @@ WRITTEN = (
     "city", "locality", "postal_code", "country", "description", "company", "job_title", "tags",
 )  # fmt: skip
 STATUS = {
-    "new": "new", "hot": "hot", "nurture": "nurture", "watch": "watch", "active": "active-client", "past": "past-client",
-    "inactive": "inactive", "unqualified": "unqualified", "": "prospective-client",
+    "new": "new", "hot": "hot", "nurture": "nurture", "watch": "watch", "active": "active-client",
+    "past": "past-client", "inactive": "inactive", "unqualified": "unqualified", "": "prospective-client",
 }  # fmt: skip
 PIPELINE = ("New lead", "Attempted contact", "Spoke with customer", "Appointment set", "Met with customer", "")
 
@@ -49,6 +51,7 @@ class Emulator(Crm):
     api_key = "brivity-core-sandbox-key"
 
     def routes(self) -> list[Route]:
+        """Returns the three calls that are known."""
         return [
             Route("GET", "/api/people", self.people),
             Route("POST", "/api/v2/leads", self.take_lead),
@@ -56,6 +59,7 @@ class Emulator(Crm):
         ]
 
     def environment(self, url: str) -> dict[str, str]:
+        """Returns base URL and key; the names are ours."""
         return {"BRIVITY_CORE_API_BASE_URL": f"{url}/api", "BRIVITY_CORE_API_KEY": self.api_key}
 
     def authorize(self, call: Call) -> None:
@@ -70,6 +74,7 @@ class Emulator(Crm):
         return text("", 406)
 
     def seed(self) -> Iterator[Record]:
+        """Yields leads, then the team: both are people here."""
         for contact in self.copy.contacts():
             yield self._person(contact)
         for user in self.copy.users():
@@ -86,14 +91,25 @@ class Emulator(Crm):
         status = ("trash", "archived")[id % 2] if id * 7919 % 31 == 0 else STATUS[copied.stage]
         home = copied.address
         body = _empty(id, "lead") | {
-            "first_name": copied.first_name, "last_name": f"{copied.last_name} {copied.suffix}".strip(),
-            "phone_number": copied.phone, "email_address": copied.email, "company": copied.company, "status": status,
-            "job_title": copied.job_title, "source": copied.source, "lead_type": copied.intent, "agent_id": copied.owner,
-            "stage": PIPELINE[id % len(PIPELINE)], "description": copied.notes, "tags": list(copied.tags),
-            "street_address": f"{home.street} {home.unit}".strip() if home else "", "city": home.city if home else "",
-            "locality": home.state if home else "", "postal_code": home.postal_code if home else "",
+            "first_name": copied.first_name,
+            "last_name": f"{copied.last_name} {copied.suffix}".strip(),
+            "phone_number": copied.phone,
+            "email_address": copied.email,
+            "company": copied.company,
+            "job_title": copied.job_title,
+            "source": copied.source,
+            "status": status,
+            "lead_type": copied.intent,
+            "agent_id": copied.owner,
+            "stage": PIPELINE[id % len(PIPELINE)],
+            "description": copied.notes,
+            "tags": list(copied.tags),
+            "street_address": f"{home.street} {home.unit}".strip() if home else "",
+            "city": home.city if home else "",
+            "locality": home.state if home else "",
+            "postal_code": home.postal_code if home else "",
             "country": home.country if home else "",
-        }  # fmt: skip
+        }
         return self._stamped(Record("people", str(id), body, copied.created, copied.modified, truth=copied.truth))
 
     def _stamped(self, record: Record) -> Record:
@@ -105,10 +121,8 @@ class Emulator(Crm):
         record.body["id"] = int(record.id)
 
     def user_delete(self, record: Record) -> None:
+        """Puts a person into the trash; the record is still served."""
         record.body["status"] = "trash"
-
-    def new_id(self, entity: str) -> str:
-        return str(self.store.next_number(entity, max(5_000_000, 4 * self.world.size)))
 
     def people(self, call: Call) -> Response:
         """Answers the bare array; no other parameter than `limit` is known."""
@@ -117,7 +131,7 @@ class Emulator(Crm):
 
     def take_lead(self, call: Call) -> Response:
         """Takes a lead, in write names; one whose e-mail is known changes that person."""
-        given = _json_object(call)
+        given = call.object(_bad_request)
         if not (given.get("email") or given.get("phone")):
             return answer({"errors": ["email or phone is required"]}, 422)
         changes = {READ_NAMES.get(name, name): given[name] for name in WRITTEN if given.get(name) is not None}
@@ -136,8 +150,8 @@ class Emulator(Crm):
         return next(iter(self.store.select("people", where, [email], limit=1)), None)
 
     def subscribe(self, call: Call) -> Response:
-        """Fact sheet 1.4: `event` and `target_url` are required; 201 with the subscription. It is kept, never called."""
-        given = _json_object(call)
+        """Keeps a subscription and never calls it (fact sheet 1.4: `event` and `target_url` are required; 201)."""
+        given = call.object(_bad_request)
         if not (given.get("event") and given.get("target_url")):
             return answer({"errors": ["event and target_url are required"]}, 422)
         id = int(self.new_id("event_subscriptions"))
@@ -157,11 +171,5 @@ def _empty(id: int, type: str) -> Body:
     }  # fmt: skip
 
 
-def _json_object(call: Call) -> Body:
-    try:
-        given = call.json()
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise Refused(answer({"errors": ["the body is not a JSON object"]}, 400))
-    return given
+def _bad_request(problem: str) -> Response:
+    return answer({"errors": [problem]}, 400)
