@@ -26,8 +26,8 @@ How to add a CRM
                       returns a `Response`, usually `answer(body, status, headers)`; it may raise `Refused(response)`,
                       which undoes what it wrote. Handlers run one after the other, and what they wrote is committed
                       before the answer is sent: they need no locks.
-    authorize(call)   raises `Refused(...)` or sets `call.client`; `self.tokens.issue` and `.grant` are tokens that expire
-                      by `self.clock` (the fault "expire" withdraws them)
+    authorize(call)   raises `Refused(...)` or sets `call.client`; `self.tokens.issue` and `.grant` are tokens that
+                      expire by `self.clock` (the fault "expire" withdraws them)
     seed()            yields `Record(entity, id, body, created, modified, truth=...)` made from `self.copy.contacts()`,
                       `.deals()`, `.properties()`, `.users()`, the body exactly as the CRM sends it. Make ids from
                       `.number`; the contacts of a deal are `.contacts`, as (number of the contact, role)
@@ -43,8 +43,8 @@ How to add a CRM
     is `modified <= ?` with `self.clock.now() - lag`. Links in answers begin with `call.origin`, the mount's address.
     Say in the module's docstring what is UNVERIFIED, and what was chosen where the sources are silent.
 
-    For a client that takes only a host and no path before its own, serve that CRM alone (`start(d, crms=["hubspot"])`):
-    its paths then work without the mount, too. Tests are `tests/sandbox/test_<crm>.py`, line by line as the source says.
+    For a client that takes only a host and no path before its own, serve that CRM alone (`start(d, ["hubspot"])`): its
+    paths then work without the mount, too. Tests are `tests/sandbox/test_<crm>.py`, line by line as the source says.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ throttle      answers the CRM's own "too many requests", with `retry_after` seco
 expire        withdraws every token first, so that this call is refused
 html          sends an HTML page with status 200 instead of doing the work
 truncate      does the work, sends the first half of the body as if it were all
+repeat        does the work, sends the first record of the page twice
+empty         does the work, sends the page without its records
 cut           does the work, sends the first half of the promised body and closes the connection
 lost          does the work and closes the connection without an answer
 lost_error    does the work and answers `status`
@@ -23,7 +25,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 BEFORE = ("latency", "error", "drop", "throttle", "expire", "html")
-AFTER = ("truncate", "cut", "lost", "lost_error", "change", "remove", "insert")
+AFTER = ("repeat", "empty", "truncate", "cut", "lost", "lost_error", "change", "remove", "insert")
 
 
 @dataclass(slots=True)

@@ -8,13 +8,14 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.faults import Fault
-from pipelines.sandbox.wire import Call, text
+from pipelines.sandbox.wire import Call, answer, text
 
 _PAGE = "<!doctype html><html><head><title>Maintenance</title></head><body><h1>We will be right back</h1></body></html>"
 _DISTURBING = ("change", "remove", "insert")
@@ -73,6 +74,9 @@ class Gate:
                 self.crm.disturb(kind, striking[kind].draw(), striking[kind].records)
         if "lost" in striking:
             return await _hang_up(scope, send)
+        for kind in ("repeat", "empty"):
+            if kind in striking:
+                response = _mangled(response, kind)
         if "lost_error" in striking:
             response = self.crm.failure(striking["lost_error"].status)
         return await _send(response, striking, scope, send)
@@ -83,6 +87,21 @@ class Gate:
         if "throttle" in striking:
             return self.crm.too_many(call, striking["throttle"].retry_after)
         return text(_PAGE, 200, "text/html") if "html" in striking else None
+
+
+def _mangled(response: Response, kind: str) -> Response:
+    """Repeats the first record of every list of records in a JSON answer, or leaves the records out."""
+    try:
+        body = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        return response
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            return [] if kind == "empty" else [value[0], *value]
+        return {key: changed(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    return answer(changed(body), response.status_code)
 
 
 async def _read(scope: Scope, receive: Receive, path: str, mount: str) -> Call:
@@ -117,7 +136,10 @@ async def _hang_up(scope: Scope, send: Send) -> int:  # noqa: ARG001
     state: dict[str, Any] = scope.get("state") or {}
     transport = state.get("sandbox_transport")
     if transport is None:
-        raise ConnectionResetError("the sandbox closed the connection, as a fault told it to")
+        # a client in this process: it must see what it would have seen on a socket
+        import httpx
+
+        raise httpx.RemoteProtocolError("the sandbox closed the connection, as a fault told it to")
     transport.close()
     # lets the server notice, else it complains of an application that did not answer
     await asyncio.sleep(0.001)
