@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.mapping.document import Document, Parts, read_document, shown
+from pipelines.mapping.document import Document, read_document, shown
 from pipelines.mapping.language import Mapping
 from pipelines.mapping.problems import MappingErrors, Problem
 from pipelines.mapping.rules import Known, check_mapping
@@ -29,12 +29,13 @@ def load_mapping(path: Path | str, schemas: Schemas | None = None, known: Known 
         MappingErrors: all that is wrong with the file.
     """
     document = read_document(Path(path))
-    mapping, stand_ins = validate(document, Mapping)
+    checked = validate(document, Mapping)
+    problems, mapping = document.problems + checked.problems, checked.model
     if mapping is not None:
         found = check_mapping(document, mapping, schemas, known or Known(), Path(path).stem)
-        document.problems += _worth_saying(document, found, stand_ins)
-    if document.problems or mapping is None:
-        raise MappingErrors(document.problems)
+        problems += checked.worth_saying(found)
+    if problems or mapping is None:
+        raise MappingErrors(problems)
     return mapping
 
 
@@ -52,11 +53,11 @@ def load_schemas(folder: Path | str) -> dict[str, CanonicalEntity]:
         except MappingErrors as error:
             problems += error.problems
             continue
-        entity, stand_ins = validate(document, CanonicalEntity)
-        if entity is not None:
-            document.problems += _worth_saying(document, check_schema(document, entity, path.stem), stand_ins)
-            found[path.stem] = document, entity
-        problems += document.problems
+        checked = validate(document, CanonicalEntity)
+        problems += document.problems + checked.problems
+        if checked.model is not None:
+            problems += checked.worth_saying(check_schema(document, checked.model, path.stem))
+            found[path.stem] = document, checked.model
     if not found and not problems:
         problems.append(Problem(shown(Path(folder)), 1, 1, "", "holds no canonical schema", remedy="add <entity>.yml"))
     if problems:
@@ -80,12 +81,6 @@ def load_mappings(folder: Path | str, schemas: Schemas | None = None, known: Kno
     if problems:
         raise MappingErrors(problems)
     return found
-
-
-def _worth_saying(document: Document, found: list[Problem], stand_ins: set[Parts]) -> list[Problem]:
-    """Without what is only said because a stand-in is in the place of a mistake already told."""
-    told = {".".join(map(str, p)) for p in stand_ins} | {p.path for p in document.problems}
-    return [p for p in found if not any(p.path == t or p.path.startswith(t + ".") for t in told if t)]
 
 
 def _ordered(found: dict[str, tuple[Document, CanonicalEntity]]) -> dict[str, CanonicalEntity]:

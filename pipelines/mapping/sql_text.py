@@ -26,12 +26,13 @@ def complaints(text: str, columns: Collection[str]) -> Iterator[Complaint]:
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or set(_clauses(tree)) - {"expressions"}:
         yield "more than one expression", "one DuckDB expression, such as status = 'lead'", ""
         return
-    if tree.find(exp.Subquery, exp.Star, exp.Table) is not None:
+    if tree.find(exp.Subquery, exp.Star, exp.Table, exp.AggFunc, exp.Window) is not None:
         yield "reads more than its own record", "an expression over one record", ""
     bound = {str(name) for found in tree.find_all(exp.Lambda) for name in found.expressions}
     for name in dict.fromkeys(column.name for column in tree.find_all(exp.Column) if not column.table):
         if name not in columns and name not in bound and name.lower() not in columns:
-            yield f"{name!r} is no known column", listed(columns), nearest_name(name, columns)
+            near = nearest_name(name, columns)
+            yield f"{name!r} is no known column", "" if near else listed(columns), near
 
 
 def _clauses(tree: object) -> list[str]:
@@ -41,4 +42,6 @@ def _clauses(tree: object) -> list[str]:
 def _first_line(error: Exception) -> str:
     details = getattr(error, "errors", None)
     said = details[0].get("description") if details else str(error)
+    if "Required keyword" in str(said):
+        return "something is missing beside an operator"
     return " ".join(str(said).split())[:120].rstrip(".")

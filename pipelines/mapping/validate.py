@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import types
 import typing
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -27,26 +27,44 @@ _STAND_INS: tuple[tuple[tuple[str, ...], Any], ...] = (
 )
 
 
-def validate(document: Document, model: type[M]) -> tuple[M | None, set[Parts]]:
-    """The model, or None; problems are added to the document.
+class Validated(NamedTuple, Generic[M]):
+    """A model, what was wrong, and the places about which nothing further is to be said.
 
-    Where there are problems the wrong pieces are replaced by stand-ins, so that what else is wrong can be found in the
-    same go. Returns also the places that hold stand-ins, about which nothing further is to be said.
+    Where something is wrong, the model holds stand-ins in its place, so that what else is wrong can be found in the
+    same go; None where that is impossible.
     """
-    data, repaired = document.data, set[Parts]()
+
+    model: M | None
+    problems: list[Problem]
+    patched: set[Parts]
+
+    def worth_saying(self, found: Iterable[Problem]) -> list[Problem]:
+        """Without what is only found because of a stand-in."""
+        patched = {".".join(map(str, parts)) for parts in self.patched}
+        below = tuple(f"{p.path}." for p in self.problems)
+        return [p for p in found if p.path not in patched and not p.path.startswith(below)]
+
+
+def validate(document: Document, model: type[M]) -> Validated[M]:
+    """Make the model from the document's data.
+
+    Raises nothing: what is wrong is in the answer.
+    """
+    data, patched, problems = document.data, set[Parts](), list[Problem]()
     for attempt in range(_MOST_REPAIRS):
         try:
-            return model.model_validate(data), repaired
+            return Validated(model.model_validate(data), problems, patched)
         except ValidationError as error:
             details = error.errors(include_url=False)
         located = [(detail, _in_file(data, detail)) for detail in details]
         if attempt == 0:
-            document.problems += _problems(document, located, model)
+            problems += _problems(document, located, model)
             data = copy.deepcopy(data)
         for detail, parts in located:
-            repaired.add(parts)
+            # Without the value of a key its block may lack something; without an unknown key it lacks nothing.
+            patched |= {parts} if detail["type"] == "extra_forbidden" else {parts, parts[:-1]}
             data = _repair(data, detail, parts)
-    return None, repaired
+    return Validated(None, problems, patched)
 
 
 def _in_file(data: Any, detail: ErrorDetails) -> Parts:
