@@ -103,8 +103,12 @@ class Extract(Strict):
     incremental: Incremental | None = None
     response_actions: list[dict[str, Any]] = Field(default_factory=list)
     windows: dict[str, Any] | None = Field(None, description="Parallel or restarted windows of time or id")
-    fields_param: str | None = Field(None, description="Parameter that lists the fields wanted, filled from `fields`")
-    dialect: Literal["none", "csv"] = "none"
+    fields_under: Path | None = Field(
+        None,
+        description="`{fields}` in params, json or path stands for the CRM's names of all mapped fields (comma-separated "
+        "in a text, a list where it stands alone in json); with fields_under: those below this path, without it",
+    )
+    also_fields: list[str] = Field(default_factory=list, description="More names for `{fields}`")
 
 
 class Deleted(Strict):

@@ -1,0 +1,88 @@
+"""Reads several connections side by side; one that fails never stops the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.commands.exits import Exit
+from pipelines.commands.failures import describe
+from pipelines.commands.report import Report, Row
+from pipelines.connections.connection import Connection
+from pipelines.connections.locks import lock
+
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of a connection is to be read."""
+
+    full_refresh: bool = False
+    limit: int | None = None
+    only: str | None = None
+
+
+def extract_all(
+    connections: list[Connection], wanted: Wanted, report: Report, *, state: Any, progress: Callable[..., None]
+) -> list[Connection]:
+    """Reads all; gives back those that came through, in the order given.
+
+    Failures are noted in the report with their exit code; what a failed connection had read before stays.
+    """
+    from pipelines.extract.run import extract
+
+    def one(connection: Connection) -> list[Any]:
+        with lock(connection.owner, f"extract-{connection.name}", "reading the CRM"):
+            return extract(
+                connection,
+                state=state,
+                full_refresh=wanted.full_refresh,
+                limit=wanted.limit,
+                only=wanted.only,
+                progress=lambda entity, done, total=None: progress(f"{connection.name} {entity}", done, total),
+            )
+
+    came_through = []
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(connections)))) as pool:
+        futures = [(connection, pool.submit(one, connection)) for connection in connections]
+        for connection, future in futures:
+            try:
+                reads = future.result()
+            except Exception as problem:  # noqa: BLE001 - one connection's failure is that connection's alone
+                report.stop(*describe(problem, connection))
+                continue
+            came_through.append(connection)
+            report.rows += [row_of(connection, read) for read in reads]
+            report.messages += [f"[{connection.mapping.label}] {w}" for read in reads for w in read.warnings]
+            _say_done(connection, reads)
+    return came_through
+
+
+def row_of(connection: Connection, read: Any) -> Row:
+    """The report's row for one entity that was read."""
+    return Row(
+        "extract",
+        read.entity,
+        connection.name,
+        came_in=read.records,
+        new=read.new,
+        changed=read.changed,
+        unchanged=read.unchanged,
+        deleted=read.deleted,
+        rejected=read.rejected,
+        seconds=read.seconds,
+    )
+
+
+def _say_done(connection: Connection, reads: list[Any]) -> None:
+    import logging
+
+    logger = logging.getLogger("crosswalk")
+    for read in reads:
+        logger.info("[%s] Successfully synced %d %s", connection.mapping.label, read.records, read.entity)
+
+
+__all__ = ["Exit", "Wanted", "extract_all", "row_of"]

@@ -1,0 +1,103 @@
+"""Which connections a command is about, and the sandbox where no CRM is configured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.commands.exits import Exit, Stop
+from pipelines.connections.connection import Connection
+from pipelines.connections.errors import NoCredentials, SettingsError
+from pipelines.connections.owner import Owner
+from pipelines.connections.project import Project, find_project
+from pipelines.connections.redact import Redactor
+from pipelines.connections.resolve import SANDBOX_OWNER, connection_names, resolve
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.mapping.load import load_schemas
+from pipelines.mapping.problems import MappingErrors
+
+if TYPE_CHECKING:
+    from pipelines.sandbox.handle import SandboxHandle
+
+EVERYTHING = "all"
+
+
+@dataclass
+class Session:
+    """What a command works on. All connections belong to one owner."""
+
+    project: Project
+    schemas: dict[str, CanonicalEntity]
+    connections: list[Connection]
+    owner: Owner
+    is_sandbox: bool
+    redactor: Redactor = field(default_factory=Redactor)
+
+
+@contextmanager
+def open_session(names: list[str], *, data_dir: Path | None, sandbox: bool, quiet: bool) -> Iterator[Session]:
+    """Resolves the connections; starts the sandbox, or finds a running one, where there are no credentials.
+
+    Raises:
+        Stop: wrong settings or mappings (all of them named), or connections of several owners.
+    """
+    project = find_project(data_dir=data_dir)
+    found = [] if sandbox else _real(names, project)
+    handle = None
+    try:
+        if not found:
+            handle = _sandbox(project, names, quiet=quiet)
+            found = _emulated(names, project, handle)
+        owners = {c.owner.name: c.owner for c in found}
+        if len(owners) > 1:
+            raise Stop(Exit.WRONG_SETTINGS, f"these connections have several owners ({', '.join(owners)}): run each alone")
+        redactor = Redactor(secret for c in found for secret in c.secrets)
+        with redactor.in_all_logs():
+            yield Session(project, load_schemas(project.schemas), found, found[0].owner, handle is not None, redactor)
+    except (SettingsError, MappingErrors) as problem:
+        raise Stop(Exit.WRONG_SETTINGS, str(problem)) from None
+    finally:
+        if handle is not None:
+            handle.stop()
+
+
+def _real(names: list[str], project: Project) -> list[Connection]:
+    """The connections that have credentials; those asked for by name must have them all, or none of them any."""
+    wanted = connection_names(project) if EVERYTHING in names else names
+    found, without = [], []
+    for name in wanted:
+        try:
+            found.append(resolve(name, project))
+        except NoCredentials as problem:
+            without.append(problem)
+    if found and without and EVERYTHING not in names:
+        raise Stop(Exit.WRONG_SETTINGS, "\n".join(str(problem) for problem in without))
+    return found
+
+
+def _emulated(names: list[str], project: Project, handle: SandboxHandle) -> list[Connection]:
+    there = set(connection_names(project))
+    if EVERYTHING in names:
+        wanted = [crm for crm in handle.crms if crm in there]
+    else:
+        wanted = names
+        for name in wanted:
+            if name in there and name not in handle.crms:
+                raise Stop(Exit.WRONG_SETTINGS, f"{name}: has no credentials, and no sandbox; set its credentials")
+    environments = {crm: handle.environment(crm) for crm in handle.crms}
+    return [resolve(n, project, sandbox_environment=environments.get(n, {})) for n in wanted]
+
+
+def _sandbox(project: Project, names: list[str], *, quiet: bool) -> SandboxHandle:
+    from pipelines.sandbox.handle import use
+
+    handle = use(project.data_dir / SANDBOX_OWNER)
+    if not quiet:
+        told = "all connections" if EVERYTHING in names else ", ".join(names)
+        where = f"owner {SANDBOX_OWNER}, data/{SANDBOX_OWNER}/"
+        print(f"No credentials for {told}: using the built-in sandbox ({where}) at {handle.address}", file=sys.stderr)
+    return handle
