@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -102,7 +103,7 @@ def _problem(document: Document, detail: ErrorDetails, parts: Parts, model: type
     if kind == "missing":
         return document.problem(parts, "is missing", remedy=f"add {parts[-1]}")
     if kind == "literal_error":
-        known = [p.strip(" '") for p in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
+        known = _literals(detail)
         near = nearest_name(str(found), known)
         return document.problem(parts, f"{found!r} is not known", of_value=True, expected=listed(known), nearest=near)
     if kind == "value_error":
@@ -111,6 +112,11 @@ def _problem(document: Document, detail: ErrorDetails, parts: Parts, model: type
         return document.problem(parts, f"{found!r} has the wrong form", of_value=True, expected=context["pattern"])
     said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return document.problem(parts, f"found {_brief(found)}", of_value=True, expected=said[:1].lower() + said[1:])
+
+
+def _literals(detail: ErrorDetails) -> list[str]:
+    """The words pydantic would have taken: its context has them as `'a', 'b' or 'c'`."""
+    return re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", ""))) or [_STAND_IN]
 
 
 def _brief(value: Any) -> str:
@@ -179,6 +185,8 @@ def _stand_in(kind: str, detail: ErrorDetails, parts: Parts) -> Any:
         return {_STAND_IN: {}}
     if kind == "value_error" and len(parts) == 4 and parts[2] == "fields":
         return {"path": _STAND_IN}
+    if kind == "literal_error":
+        return _literals(detail)[0]
     for begins, stand_in in _STAND_INS:
         if kind.startswith(begins):
             return copy.deepcopy(stand_in)

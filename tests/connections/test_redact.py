@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -70,10 +69,10 @@ def test_other_text_stays_as_it_is() -> None:
 
 
 @pytest.fixture()
-def logged() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+def logged() -> tuple[logging.Logger, io.StringIO]:
     logger, stream = logging.Logger("crosswalk.test"), io.StringIO()
     logger.addHandler(logging.StreamHandler(stream))
-    yield logger, stream
+    return logger, stream
 
 
 def test_log_records_are_clean(logged: tuple[logging.Logger, io.StringIO]) -> None:
@@ -84,7 +83,7 @@ def test_log_records_are_clean(logged: tuple[logging.Logger, io.StringIO]) -> No
             raise ValueError("refused hunter22") from KeyError("hunter22")
         except ValueError:
             logger.exception("failed", stack_info=True)
-        logger.error("wrong %s %s arguments hunter22", "one")
+        logger.error("wrong %s %s arguments hunter22", "one")  # noqa: PLE1206 - a wrong log call
     said = stream.getvalue()
     assert "hunter22" not in said
     assert "ValueError: refused ***" in said

@@ -33,9 +33,9 @@ def test_mistakes_name_what_was_meant(problems: Problems) -> None:
         "acme.yml:8:11 connection.auth.type: 'baerer' is no known authentication type; expected bearer or "
         "oauth2_client_credentials; did you mean bearer?",
         "acme.yml:26:7 entities.contacts.fields.fist_name: unknown canonical field; did you mean first_name?",
-        "acme.yml:27:28 entities.contacts.fields.email.wirte: unknown key; did you mean write?",
+        "acme.yml:28:28 entities.contacts.fields.email.wirte: unknown key; did you mean write?",
         "acme.yml:15:13 connection.timezone: 'Europe/Zurch' is no zone; did you mean Europe/Zurich?",
-        "acme.yml:35:28 entities.contacts.push.fields.2: 'job_title' is not mapped",
+        "acme.yml:35:29 entities.contacts.push.fields.2: 'job_title' is not mapped",
     ):
         assert any(wanted in line for line in said), "\n".join(said)
     assert all("\n" not in line for line in said)
