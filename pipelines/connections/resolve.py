@@ -166,8 +166,9 @@ def _owner(name: str, data_dir: Path) -> Owner:
 
 
 def _secrets(filler: Filler, mapping: language.Mapping) -> frozenset[str]:
-    """Values that came from outside, but for those only used in addresses and the like."""
+    """Values that came from outside, but for addresses and what is only used where nothing is secret."""
     block = mapping.connection.model_dump()
     hidden = [value for key, value in block.items() if key not in _OPEN_KEYS]
     hidden.append(mapping.webhook.secret if mapping.webhook else None)
-    return frozenset(filler.used[v] for v, _ in named_in(hidden) if v in filler.used)
+    values = (filler.used[v] for v, _ in named_in(hidden) if v in filler.used)
+    return frozenset(value for value in values if not value.lower().startswith(("http://", "https://")))

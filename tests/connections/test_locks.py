@@ -26,7 +26,7 @@ with lock(Owner("ann", Path(sys.argv[1])), "extract-north", "crosswalk run north
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def owner(tmp_path: Path) -> Owner:
     return Owner("ann", tmp_path)
 

@@ -68,7 +68,7 @@ def test_other_text_stays_as_it_is() -> None:
     assert Redactor(["s3cr3t", "ab"]).text(said) == said
 
 
-@pytest.fixture()
+@pytest.fixture
 def logged() -> tuple[logging.Logger, io.StringIO]:
     logger, stream = logging.Logger("crosswalk.test"), io.StringIO()
     logger.addHandler(logging.StreamHandler(stream))
