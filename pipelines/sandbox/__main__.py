@@ -26,15 +26,16 @@ def main(arguments: list[str] | None = None) -> int:
 
     folder = Path(options.data_dir)
     try:
-        sandbox = server.app(
-            folder,
-            options.crm or None,
-            seed=options.seed,
-            size=options.size,
-            latency_ms=options.latency_ms,
-            enforce_limits=options.enforce_limits,
-        )
-        server.serve(sandbox, folder, options.port, lambda found: _announce(found, folder, options))
+        with server.hold(folder):
+            sandbox = server.app(
+                folder,
+                options.crm or None,
+                seed=options.seed,
+                size=options.size,
+                latency_ms=options.latency_ms,
+                enforce_limits=options.enforce_limits,
+            )
+            server.serve(sandbox, options.port, lambda found: _announce(found, folder, options))
     except (LookupError, ValueError, RuntimeError, OSError) as refused:
         print(refused, flush=True)
         return 2

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from pipelines.sandbox import names, places
-from pipelines.sandbox.draw import Draw
+from pipelines.sandbox.draw import Draw, Odds
 
 PLACEHOLDER_EMAILS = ("none@none.com", "noemail@noemail.com", "test@test.com", "n/a", "unknown", "x@x.x")
 PLACEHOLDER_PHONES = ("555-5555", "(555) 555-5555", "0000000000", "000-000-0000", "1111111111", "N/A", "555-0100")
@@ -11,25 +13,26 @@ PLACEHOLDER_PHONES = ("555-5555", "(555) 555-5555", "0000000000", "000-000-0000"
 _KEYS = "qwertyuiopasdfghjklzxcvbnm"
 
 
+_PHONE_STYLES = Odds(
+    (30, "({0}) {1}-{2}"),
+    (22, "{0}-{1}-{2}"),
+    (10, "{0}.{1}.{2}"),
+    (12, "{0}{1}{2}"),
+    (8, "+1{0}{1}{2}"),
+    (4, "1-{0}-{1}-{2}"),
+    (5, "+1 {0} {1} {2}"),
+    (4, "({0}){1}-{2}"),
+    (3, "{0} {1} {2}"),
+    (1, "{0}-{1}-{2} x12"),
+    (1, "{0}\u2011{1}\u2011{2}"),
+)
+
+
 def phone(draw: Draw, number: str) -> str:
     """Writes an E.164 number the way somebody typed it; foreign numbers keep their country code."""
     if not number.startswith("+1"):
         return draw.pick((number, f"{number[:3]} {number[3:]}", f"00{number[1:]}"))
-    area, exchange, line = number[2:5], number[5:8], number[8:]
-    styles = (
-        (30, f"({area}) {exchange}-{line}"),
-        (22, f"{area}-{exchange}-{line}"),
-        (10, f"{area}.{exchange}.{line}"),
-        (12, f"{area}{exchange}{line}"),
-        (8, number),
-        (4, f"1-{area}-{exchange}-{line}"),
-        (5, f"+1 {area} {exchange} {line}"),
-        (4, f"({area}){exchange}-{line}"),
-        (3, f"{area} {exchange} {line}"),
-        (1, f"{area}-{exchange}-{line} x{line[:2]}"),
-        (1, f"{area}\u2011{exchange}\u2011{line}"),
-    )
-    return draw.weighted(styles)
+    return draw.weighted(_PHONE_STYLES).format(number[2:5], number[5:8], number[8:])
 
 
 def misspell(draw: Draw, text: str) -> str:
@@ -72,9 +75,16 @@ def email(draw: Draw, address: str) -> str:
     return f"{local}+home@{host}" if host == "gmail.com" else address.replace(".com", ".con") if roll > 98 else address
 
 
+_SHORTENED = re.compile("|".join(rf" {long_form}\b" for long_form, _ in places.SUFFIXES))
+_SHORT = {f" {long_form}": f" {short}" for long_form, short in places.SUFFIXES}
+
+
 def street(draw: Draw, line: str) -> str:
     """Returns a street line with the suffix shortened, in capitals or dotted, as people do."""
-    short = line
-    for long_form, abbreviation in places.SUFFIXES:
-        short = short.replace(f" {long_form}", f" {abbreviation}")
-    return draw.weighted(((45, line), (30, short), (10, f"{short}."), (8, short.upper()), (7, line.lower())))
+    roll = draw.below(100)
+    if roll < 45:
+        return line
+    if roll < 52:
+        return line.lower()
+    short = _SHORTENED.sub(lambda match: _SHORT[match[0]], line)
+    return short.upper() if roll < 60 else f"{short}." if roll < 70 else short

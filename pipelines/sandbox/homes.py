@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.sandbox import names, places
-from pipelines.sandbox.draw import Draw
+from pipelines.sandbox.draw import Draw, Odds
 from pipelines.sandbox.people import Address
 
-CULTURES = tuple((culture.weight, culture) for culture in names.CULTURES)
+CULTURES = Odds(*((culture.weight, culture) for culture in names.CULTURES))
 SIZES = ((2, 1, 1, 2, 1, 1), (1, 1, 1, 2, 1, 2), (3, 1, 1, 1, 2), (1, 2, 2, 1, 1, 1), (4, 1, 1, 2), (1,) * 8)
 MOBILE, LANDLINE, OFFICE, OLD = range(4)
 
@@ -96,6 +96,7 @@ def mailbox(draw: Draw, number: int, given: str, family: str) -> str:
     return f"{style}{number * 7919 % 10_007}{number // 10_007 or ''}@{draw.pick(places.MAIL_HOSTS)}"
 
 
+@lru_cache(maxsize=4096)
 def letters(name: str) -> str:
     """Returns a name as it stands in a mail address."""
     return re.sub(r"[^a-z]", "", names.latin(name).lower()) or "x"

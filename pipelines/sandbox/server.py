@@ -7,7 +7,8 @@ import os
 import secrets
 import socket
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,12 @@ def app(
         LookupError: an unknown CRM.
         ValueError: the folder was filled from another seed or size.
     """
+    kinds = {name: registry.load(name) for name in crms or registry.names()}
     folder = Path(data_dir) if data_dir is not None else None
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
     world = World(*_seed_of(folder, seed, size))
-    chosen = {
-        name: registry.load(name)(world, folder / f"{name}.sqlite" if folder else None)
-        for name in crms or registry.names()
-    }
+    chosen = {name: kind(world, folder / f"{name}.sqlite" if folder else None) for name, kind in kinds.items()}
     for crm in chosen.values():
         crm.latency, crm.is_limited = latency_ms / 1000, enforce_limits
     return Sandbox(chosen)
@@ -123,13 +122,8 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
 
 
-def serve(sandbox: Sandbox, data_dir: Path, port: int, announce: Callable[[dict[str, Any]], None]) -> None:
-    """Serves on 127.0.0.1 until stopped; `announce` gets `Sandbox.describe` once calls are taken.
-
-    Raises:
-        RuntimeError: another sandbox serves the same folder.
-    """
-    lock = _hold(data_dir)
+def serve(sandbox: Sandbox, port: int, announce: Callable[[dict[str, Any]], None]) -> None:
+    """Serves on 127.0.0.1 until stopped; `announce` gets `Sandbox.describe` once calls are taken."""
     # with the protocol named, asyncio turns Nagle's algorithm off: 40 ms less on every answer
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,14 +135,22 @@ def serve(sandbox: Sandbox, data_dir: Path, port: int, announce: Callable[[dict[
             timeout_graceful_shutdown=1,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])
-    lock.close()
 
 
-def _hold(data_dir: Path) -> sqlite3.Connection:
-    """Holds the folder by an open SQLite transaction: a lock that ends with the process, on every system."""
+@contextmanager
+def hold(data_dir: Path) -> Iterator[None]:
+    """Keeps other sandboxes out of a folder, by an open SQLite transaction: a lock that ends with the process.
+
+    Raises:
+        RuntimeError: another sandbox serves the folder.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
     lock = sqlite3.connect(data_dir / "lock.sqlite", timeout=0, isolation_level=None)
     try:
         lock.execute("begin exclusive")
     except sqlite3.OperationalError as held:
         raise RuntimeError(f"another sandbox serves {data_dir}") from held
-    return lock
+    try:
+        yield
+    finally:
+        lock.close()

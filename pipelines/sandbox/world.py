@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipelines.sandbox import homes, places
-from pipelines.sandbox.draw import Draw
+from pipelines.sandbox.draw import Draw, Odds
 from pipelines.sandbox.people import Deal, Past, Person, Property, User
 
 DAY = 86_400
@@ -27,16 +27,16 @@ TAGS = (
     "école",
     "luxury",
 )
-STAGES = (
+STAGES = Odds(
     (20, "new"), (8, "hot"), (25, "nurture"), (12, "watch"), (10, "active"), (15, "past"), (6, "inactive"),
     (4, "unqualified"),
 )  # fmt: skip
-INTENTS = ((50, "buyer"), (28, "seller"), (14, "seller/buyer"), (8, "tenant"))
-DEAL_STAGES = (
+INTENTS = Odds((50, "buyer"), (28, "seller"), (14, "seller/buyer"), (8, "tenant"))
+DEAL_STAGES = Odds(
     (12, ("lead", 10)), (10, ("appointment", 25)), (10, ("showing", 40)), (8, ("offer", 60)),
     (15, ("under_contract", 90)), (35, ("closed", 100)), (10, ("lost", 0)),
 )  # fmt: skip
-LISTING_STATUS = ((45, "active"), (15, "pending"), (30, "closed"), (6, "withdrawn"), (4, "expired"))
+LISTING_STATUS = Odds((45, "active"), (15, "pending"), (30, "closed"), (6, "withdrawn"), (4, "expired"))
 PROPERTY_KINDS = ("single_family", "condo", "townhouse", "land")
 
 

@@ -81,14 +81,14 @@ class Emulator(Crm):
             person = user.user
             body = _empty(user.number, "team") | {
                 "first_name": person.first_name, "last_name": person.last_name, "email_address": person.email,
-                "phone_number": person.phone, "status": "brivity-user",
+                "phone_number": person.phone, "status": "brivity-user", "lead_type": "n/a",
             }  # fmt: skip
             yield self._stamped(Record("people", str(user.number), body, user.created, user.modified, truth=user.truth))
 
     def _person(self, copied: ContactCopy) -> Record:
         id = 70_000 + copied.number
         # about one in thirty was thrown away: still served, with a status that says so
-        status = ("trash", "archived")[id % 2] if id * 7919 % 31 == 0 else STATUS[copied.stage]
+        status = ("trash", "archived")[id // 2 % 2] if id * 7919 % 31 == 0 else STATUS[copied.stage]
         home = copied.address
         body = _empty(id, "lead") | {
             "first_name": copied.first_name,

@@ -2,8 +2,8 @@
 
 Source: fact sheet brivity 1.1 and 1.6, the unified-CRM contract. Brivity publishes no specification of this API: ALL of
 it is UNVERIFIED against the vendor. From the contract: base `/v1`, `POST /auth/oauth/token`, `GET /contacts` with
-limit, offset, status, search -> {contacts, total}, `GET /deals` with limit, offset, status, stage -> {deals, total}, single
-records, POST, PUT, at most 100 a page, 401, 404, 422, 429 with Retry-After.
+limit, offset, status, search -> {contacts, total}, `GET /deals` with limit, offset, status, stage -> {deals, total},
+single records, POST, PUT, at most 100 a page, 401, 404, 422, 429 with Retry-After.
 
 Chosen here, where the contract is silent: contacts spelled in snake_case and deals as 1.6 lists them first (closeDate,
 contactId), with created and updated times in each spelling; ids are numbers; the statuses of the live service (1.2);
