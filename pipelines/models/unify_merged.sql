@@ -1,0 +1,140 @@
+-- One row is one golden record that several source records tell of, or one that was edited: each field's value and the rank that won.
+{% macro preference(r) %}
+{% if r.strategy == "trusted" %}
+coalesce({{ r.order | length + 1 }} - list_position({{ r.order | literals }}::varchar[], s.connection), 0)
+{%- elif r.strategy == "most_complete" %}
+least(length(s.{{ r.name | ident }}{{ "" if r.is_list else "::varchar" }}), 1000000)
+{%- elif r.strategy == "most_frequent" %}
+count(*) filter (p.votes) over (partition by p.golden_id, s.{{ r.name | ident }})
+{%- elif r.strategy == "strictest" and r.type == "BOOLEAN" %}
+s.{{ r.name | ident }}::integer
+{%- elif r.strategy == "strictest" %}
+coalesce({{ r.order | length + 1 }} - list_position({{ r.order | literals }}::varchar[], s.{{ r.name | ident }}), 0)
+{%- elif r.strategy == "earliest" %}
+greatest(17179869184 - epoch(s.{{ r.name | ident }})::bigint, 0)
+{%- endif %}
+{% endmacro %}
+{% macro rank(r) %}
+{% if r.name in edited_fields %}coalesce(e.{{ r.name | ident }}, p.rank){% else %}p.rank{% endif %} + p.place
+{%- if r.strategy not in ("latest", "union") %} + ({{ preference(r) | trim }})::hugeint * {{ preference_unit }}{% endif %}
+{%- if r.strategy not in ("strictest", "earliest", "union") %}
+{%- if r.derived %} + case when s.connection in ({% for c in r.derived %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %}) then 0 else {{ stated }} end{% else %} + {{ stated }}{% endif %}
+{%- endif %}
+{% endmacro %}
+with
+{% if edited_fields %}
+edits as (
+    select
+        record_key,
+        {% for name in edited_fields %}
+        max(rank) filter (field = {{ name | literal }}) as {{ name | ident }},
+        {% endfor %}
+    from (
+        select
+            record_key,
+            field,
+            coalesce((epoch_us(edited_at)::hugeint + {{ epoch }}) * {{ since_unit }}, 0)
+                + case when is_echo then 0 else {{ edit }} end as rank,
+        from {{ edits }}
+    )
+    semi join placed using (record_key)
+    group by record_key
+),
+
+{% endif %}
+candidates as (
+    select
+        p.golden_id,
+        p.position,
+        s.connection,
+        s.modified_at,
+        {% for r in rules %}
+        {# What is strictest counts also where the record is frozen: consent does not lapse. #}
+        {% if r.strategy == "strictest" %}s.{{ r.name | ident }}{% else %}case when p.votes then s.{{ r.name | ident }} end{% endif %} as {{ r.name | ident }},
+        {{ rank(r) | trim }} as {{ (r.name ~ "__rank") | ident }},
+        {% endfor %}
+    from {{ records }} as s
+    join placed as p using (record_key)
+    {% if edited_fields %}
+    left join edits as e using (record_key)
+    {% endif %}
+    where p.tier > 0 and not p.is_plain
+),
+
+chosen as (
+    select
+        golden_id,
+        {% for r in rules %}
+        {% if r.strategy == "union" %}
+        flatten(list({{ r.name | ident }} order by position) filter ({{ r.name | ident }} is not null)) as {{ r.name | ident }},
+        {% if r.main %}
+        list({{ r.main | ident }} order by position) filter ({{ r.main | ident }} is not null) as {{ (r.name ~ "__mains") | ident }},
+        max({{ (r.main ~ "__rank") | ident }}) filter ({{ r.main | ident }} is not null) as {{ (r.name ~ "__main_rank") | ident }},
+        {% endif %}
+        {% else %}
+        arg_max({{ r.name | ident }}, {{ (r.name ~ "__rank") | ident }}) as {{ r.name | ident }},
+        {% endif %}
+        max({{ (r.name ~ "__rank") | ident }}) filter ({{ r.name | ident }} is not null) as {{ (r.name ~ "__rank") | ident }},
+        {% endfor %}
+        count(*) as source_count,
+        list_sort(list(distinct connection)) as connections,
+        max(modified_at) as updated_at,
+    from candidates
+    group by golden_id
+),
+
+-- A main value that lost is kept in the list beside it.
+gathered as (
+    select
+        * replace (
+            {% for r in rules if r.strategy == "union" %}
+            {% if r.main %}
+            coalesce({{ r.name | ident }}, []) || list_filter(
+                coalesce({{ (r.name ~ "__mains") | ident }}, []), lambda x: x is distinct from {{ r.main | ident }}
+            ) as {{ r.name | ident }},
+            coalesce({{ (r.name ~ "__rank") | ident }}, {{ (r.name ~ "__main_rank") | ident }}) as {{ (r.name ~ "__rank") | ident }},
+            {% endif %}
+            {% endfor %}
+            source_count as source_count,
+        )
+    from chosen
+),
+
+-- Each member once, in the order of the sources, the main value first.
+listed as (
+    select
+        * replace (
+            {% for r in rules if r.strategy == "union" %}
+            {% if r.main %}
+            list_filter(
+                case
+                    when list_contains({{ r.name | ident }}, {{ r.main | ident }})
+                        then [{{ r.main | ident }}] || {{ r.name | ident }}
+                    else {{ r.name | ident }}
+                end,
+                lambda x, i: x is not null
+            ) as {{ r.name | ident }},
+            {% endif %}
+            {% endfor %}
+            source_count as source_count,
+        )
+    from gathered
+)
+
+select
+    golden_id,
+    {% for r in rules %}
+    {% if r.strategy == "union" %}
+    case
+        when length({{ r.name | ident }}) > 0
+            then list_filter({{ r.name | ident }}, lambda x, i: list_position({{ r.name | ident }}, x) = i)
+    end as {{ r.name | ident }},
+    {% else %}
+    {{ r.name | ident }},
+    {% endif %}
+    {{ (r.name ~ "__rank") | ident }},
+    {% endfor %}
+    source_count,
+    connections,
+    updated_at,
+from listed

@@ -1,0 +1,15 @@
+-- One row is one record whose golden id is new or another than before, also of those that are staged no more.
+with
+-- Records not staged now follow their id where it was redirected.
+elsewhere as (
+    select r.record_key, t.to_id as golden_id, r.since
+    from {{ registry }} as r
+    join redirected as t on t.from_id = r.golden_id
+    anti join staged using (record_key)
+)
+
+select record_key, golden_id, since
+from members
+where registered_id is distinct from golden_id
+union all
+select record_key, golden_id, since from elsewhere

@@ -1,0 +1,52 @@
+"""Which source records are one: the one place where clusters come from.
+
+Until a model of identity stands here, the rule is simple: records that share a key (`unify_keys_<entity>.sql`) are one,
+and so are all that a chain of shared keys connects. A key that stands beside several distinct names holds nobody
+together; deals of one connection are never merged.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from pipelines.unify.rules import Plan
+from pipelines.unify.sql import number, temp
+
+NEVER_INSIDE_ONE_CONNECTION = frozenset({"deals"})
+
+
+def find_clusters(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Fills `clusters` (record_key, cluster, matched_by) with every row of `staged`, and `matches` with the evidence.
+
+    Args:
+        con: holds the temporary table or view `staged`: the entity's staged records.
+        plan: the entity.
+    """
+    one = plan.entity in NEVER_INSIDE_ONE_CONNECTION
+    temp(con, f"keys_{plan.entity}", "keys")
+    temp(con, "shared_keys", one_per_connection=one)
+    _connect(con)
+    temp(con, "clusters", one_per_connection=one)
+    temp(con, "matches")
+    for table in ("keys", "shared_keys"):
+        con.execute(f"drop table {table}")
+
+
+def _connect(con: duckdb.DuckDBPyConnection) -> None:
+    """Connected components: each record takes the smallest label in reach, and then that label's own, until rest."""
+    con.execute("""create or replace temp table numbered as
+        select record_key, row_number() over () as rid from (select distinct record_key from shared_keys)""")
+    con.execute("""create or replace temp table edges as
+        select n.rid, k.key from shared_keys as k join numbered as n using (record_key)""")
+    con.execute("create or replace temp table labels as select rid, rid as label from numbered")
+    moved = 1
+    while moved:
+        temp(con, "components", "next_labels")
+        moved = number(
+            con, "select count(*) from labels as l join next_labels as n using (rid) where l.label <> n.label"
+        )
+        con.execute("create or replace temp table labels as from next_labels")
+    con.execute("""create or replace temp table labels as
+        select n.record_key, l.label::varchar as label from labels as l join numbered as n using (rid)""")
+    for table in ("numbered", "edges", "next_labels"):
+        con.execute(f"drop table {table}")

@@ -1,0 +1,137 @@
+"""Golden ids that stay (law L11): each cluster keeps the id its records had, or founds one; state remembers.
+
+The warehouse holds a mirror of state's registry and redirects, read again only when the registry's stamp says so. The
+work is done in SQL, and only what changed goes back to state. An id is made from its founder's record key, so that the
+same raw and state give the same ids; one that is taken, even by a redirect, is never given to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.state import registry
+from pipelines.state.database import State
+from pipelines.unify.rules import Plan
+from pipelines.unify.sql import number, temp
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """How many ids were founded, merged into an older one, and split."""
+
+    new: int
+    merged: int
+    split: int
+
+
+def registry_table(plan: Plan) -> str:
+    """The mirror: one row is one source record and its golden id, also of records that are staged no more."""
+    return f"golden.{plan.schema.singular}_registry"
+
+
+def redirects_table(plan: Plan) -> str:
+    """One row is one golden id that was merged into another: from_id, to_id, reason, redirected_at."""
+    return plan.table("redirects")
+
+
+def mirror(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
+    """Brings the mirror up to date with state; nothing is read where the stamps agree."""
+    con.execute("create schema if not exists golden")
+    con.execute("create table if not exists golden.stamps (entity varchar primary key, stamp varchar)")
+    stamp = registry.stamp(state, plan.entity)
+    known = con.execute("select stamp from golden.stamps where entity = $1", [plan.entity]).fetchall()
+    if known == [(stamp,)]:
+        return
+    columns = "record_key varchar, golden_id varchar, since timestamptz"
+    _load(con, registry_table(plan), columns, registry.load(state, plan.entity))
+    _load_redirects(con, state, plan)
+    _remember(con, plan, stamp)
+
+
+def assign(con: duckdb.DuckDBPyConnection, state: State, plan: Plan, now: datetime) -> Assigned:
+    """Gives every record of `clusters` its golden id, and makes what changed lasting in state.
+
+    Leaves `members`: record_key, golden_id and what decides the record's place in it.
+
+    Args:
+        now: written as the moment of new redirects.
+    """
+    names = {"registry": registry_table(plan), "redirects": redirects_table(plan), "plan": plan}
+    temp(con, "clustered", **names)
+    temp(con, "claims")
+    temp(con, "founded")
+    _name(con, names)
+    temp(con, "members", **names)
+    con.execute(
+        """create or replace temp table redirected as
+           select held_id as from_id, kept_id as to_id, 'merged' as reason, $1::timestamptz as "at"
+           from claims where held_id <> kept_id""",
+        [now],
+    )
+    temp(con, "registered", **names)
+    counts = _count(con)
+    _keep(con, state, plan)
+    for table in ("clustered", "claims", "founded", "named", "redirected", "registered"):
+        con.execute(f"drop table {table}")
+    return counts
+
+
+def _name(con: duckdb.DuckDBPyConnection, names: dict[str, object]) -> None:
+    refused = 1
+    while refused:
+        temp(con, "named", **names)
+        temp(con, "refused", **names)
+        refused = number(con, "select count(*) from refused")
+        con.execute("update founded set attempt = attempt + 1 where founder in (from refused)")
+    con.execute("drop table refused")
+
+
+def _count(con: duckdb.DuckDBPyConnection) -> Assigned:
+    split = """select count(distinct m.held_id) from members as m
+        left join redirected as r on r.from_id = m.held_id
+        where m.held_id is not null and coalesce(r.to_id, m.held_id) <> m.golden_id"""
+    return Assigned(
+        new=number(con, "select count(*) from named"),
+        merged=number(con, "select count(*) from redirected"),
+        split=number(con, split),
+    )
+
+
+def _keep(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
+    """State first: should the warehouse's transaction be lost, the next run reads the mirror again."""
+    changes = con.sql("from registered order by record_key").to_arrow_table()
+    redirected = con.sql("from redirected order by from_id").to_arrow_table()
+    if not changes.num_rows and not redirected.num_rows:
+        return
+    before = registry.stamp(state, plan.entity)
+    registry.apply(state, plan.entity, changes, redirected)
+    table = registry_table(plan)
+    con.execute(f"delete from {table} where record_key in (select record_key from registered)")
+    con.execute(f"insert into {table} select record_key, golden_id, since from registered")
+    if redirected.num_rows:
+        _load_redirects(con, state, plan)
+    known = con.execute("select stamp from golden.stamps where entity = $1", [plan.entity]).fetchall()
+    if known == [(before,)]:
+        _remember(con, plan, registry.stamp(state, plan.entity))
+
+
+def _load_redirects(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
+    columns = "from_id varchar, to_id varchar, reason varchar, redirected_at timestamptz"
+    _load(con, redirects_table(plan), columns, registry.load_redirects(state, plan.entity))
+
+
+def _load(con: duckdb.DuckDBPyConnection, table: str, columns: str, batches: Iterable[pa.RecordBatch]) -> None:
+    con.execute(f"create or replace table {table} ({columns})")
+    for batch in batches:
+        con.register("mirrored_batch", pa.Table.from_batches([batch]))
+        con.execute(f"insert into {table} from mirrored_batch")
+        con.unregister("mirrored_batch")
+
+
+def _remember(con: duckdb.DuckDBPyConnection, plan: Plan, stamp: str) -> None:
+    con.execute("insert or replace into golden.stamps values ($1, $2)", [plan.entity, stamp])

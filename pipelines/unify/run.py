@@ -1,0 +1,221 @@
+"""Unify: from staged records to golden ones, entity by entity, and only what changed since the last time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+from hashlib import md5
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.state import answers, pins, registry
+from pipelines.state.database import State
+from pipelines.unify import golden_ids, survivors
+from pipelines.unify.clusters import find_clusters
+from pipelines.unify.rules import Plan, plan_of
+from pipelines.unify.sources import Source
+from pipelines.unify.sql import number, temp, texts
+from pipelines.unify.staged import stage, versions
+from pipelines.warehouse.build import BUILDS, exists, read_builds, record_build
+
+TEMPORARY = (
+    "staged",
+    "edits",
+    "edited",
+    "clusters",
+    "matches",
+    "members",
+    "placed",
+    "affected",
+    "pins",
+    "applied_pins",
+)
+
+
+class ConservationError(Exception):
+    """A staged record is in no golden record, or in more than one (law L1): a fault of the program, never of the data."""
+
+
+@dataclass(frozen=True)
+class UnifyCounts:
+    """What became of one entity.
+
+    Attributes:
+        records: staged records; each is in exactly one golden record (law L1, counted at every build).
+        golden: golden records that live.
+        merged: golden ids that became part of an older one.
+        split: golden ids that lost records to another.
+        new: golden ids founded.
+        rebuilt: golden records made anew; 0 where nothing changed.
+    """
+
+    entity: str
+    records: int
+    golden: int
+    merged: int = 0
+    split: int = 0
+    new: int = 0
+    rebuilt: int = 0
+    seconds: float = 0.0
+
+
+def unify(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    schemas: Mapping[str, CanonicalEntity],
+    connections: Sequence[Source],
+    *,
+    run_id: str | None = None,
+    now: datetime | None = None,
+) -> list[UnifyCounts]:
+    """Brings the golden records of all entities up to date with staging and state.
+
+    All of it is one transaction of the warehouse: a kill at any instant leaves the golden records of before.
+
+    Args:
+        con: the warehouse, open for writing, with no transaction open.
+        state: remembers golden ids, redirects, pins and answers.
+        schemas: canonical entities by name.
+        connections: what the mappings say about each connection (see `source_of`).
+        run_id: written into the changes.
+        now: the moment written into redirects and changes; default: this one.
+
+    Returns:
+        Counts of each entity, in the order in which they were made: those that others refer to come first.
+
+    Raises:
+        ConservationError: a record got lost or doubled; nothing was changed.
+    """
+    run = survivors.Run(run_id, now or datetime.now(UTC))
+    plans = {name: plan_of(schema, connections) for name, schema in schemas.items()}
+    con.execute(BUILDS)
+    con.execute("begin transaction")
+    try:
+        done = _Entities(con, state, plans, run)
+        counts = [done.entity(name) for name in _order(plans)]
+        con.execute("commit")
+    except BaseException:
+        con.execute("rollback")
+        raise
+    return counts
+
+
+def _order(plans: Mapping[str, Plan]) -> list[str]:
+    needs = {name: sorted({r.to for r in plan.references if r.to in plans}) for name, plan in sorted(plans.items())}
+    return list(TopologicalSorter(needs).static_order())
+
+
+class _Entities:
+    """One run over all entities; remembers which of them moved, so that those which refer to them follow."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, state: State, plans: Mapping[str, Plan], run: survivors.Run
+    ) -> None:
+        self.con, self.state, self.plans, self.run = con, state, plans, run
+        self.moved: dict[str, str] = {}
+        self.mapped: set[str] = set()
+
+    def entity(self, name: str) -> UnifyCounts:
+        started = time.perf_counter()
+        plan = self.plans[name]
+        _load_pins(self.con, self.state, name)
+        logic, inputs = _logic(plan), self._inputs(plan)
+        last = read_builds(self.con).get(f"unified.{name}")
+        if last and last.fingerprint == f"{logic}/{inputs}/{registry.stamp(self.state, name)}" and self._is_there(plan):
+            records = number(self.con, f"select count(*) from {plan.table('sources')}")
+            return UnifyCounts(name, records, last.rows, seconds=time.perf_counter() - started)
+        is_partial = (
+            bool(last) and last is not None and last.fingerprint.startswith(f"{logic}/") and self._is_there(plan)
+        )
+        counts = self._build(plan, is_partial=is_partial, is_first=not self._is_there(plan))
+        stamp = registry.stamp(self.state, name)
+        record_build(self.con, f"unified.{name}", f"{logic}/{inputs}/{stamp}", counts.golden)
+        return UnifyCounts(**{**vars(counts), "seconds": time.perf_counter() - started})
+
+    def _inputs(self, plan: Plan) -> str:
+        builds = read_builds(self.con)
+        words = [versions(self.con, plan.entity), answers.stamp(self.state, plan.entity)]
+        words.append(str(self.con.sql("from pins order by all").fetchall()))
+        for target in sorted({str(rule.to) for rule in plan.references}):
+            build = builds.get(f"unified.{target}")
+            words.append(f"{target}={build.fingerprint if build else None}")
+        return _hash(words)
+
+    def _is_there(self, plan: Plan) -> bool:
+        tables = [f"unified.{plan.entity}", *(plan.table(s) for s in ("sources", "provenance", "pins"))]
+        return all(exists(self.con, table) for table in tables)
+
+    def _build(self, plan: Plan, *, is_partial: bool, is_first: bool) -> UnifyCounts:
+        con = self.con
+        stage(con, plan)
+        golden_ids.mirror(con, self.state, plan)
+        self._map_targets(plan)
+        find_clusters(con, plan)
+        assigned = golden_ids.assign(con, self.state, plan, self.run.now)
+        temp(con, "placed", **plan.context())
+        temp(con, "applied_pins", **plan.context(redirects=golden_ids.redirects_table(plan)))
+        con.execute(f"create or replace table {plan.table('matches')} as from matches")
+        moved = [rule for rule in plan.references if self.moved.get(str(rule.to)) == "some"]
+        everything = any(self.moved.get(str(rule.to)) == "all" for rule in plan.references)
+        records = number(con, "select count(*) from staged")
+        if is_partial and not everything:
+            temp(con, "affected", **plan.context(moved_references=moved))
+            rebuilt = survivors.make_affected(con, plan, self.run)
+            self.moved[plan.entity] = "some"
+        else:
+            rebuilt = survivors.make_all(con, plan, self.run, is_first=is_first)
+            self.moved[plan.entity] = "all"
+        self._report_dangling(plan)
+        _check_conservation(con, plan, records)
+        for name in TEMPORARY:
+            con.execute(f"drop {'view' if name in ('staged', 'edits') else 'table'} if exists temp.{name}")
+        golden = number(con, f"select count(*) from unified.{plan.entity}")
+        return UnifyCounts(plan.entity, records, golden, assigned.merged, assigned.split, assigned.new, rebuilt)
+
+    def _map_targets(self, plan: Plan) -> None:
+        for target in sorted({str(rule.to) for rule in plan.references} - self.mapped):
+            temp(self.con, "map", f"map_{target}", **self.plans[target].context())
+            self.mapped.add(target)
+
+    def _report_dangling(self, plan: Plan) -> None:
+        self.con.execute(
+            """create table if not exists quality.dangling_references (
+                connection varchar, entity varchar, source_id varchar, field varchar, value varchar, reason varchar)"""
+        )
+        self.con.execute("delete from quality.dangling_references where entity = $1", [plan.entity])
+        if plan.references:
+            temp(self.con, "dangling", **plan.context())
+            self.con.execute("insert into quality.dangling_references by name from dangling")
+            self.con.execute("drop table dangling")
+
+
+def _check_conservation(con: duckdb.DuckDBPyConnection, plan: Plan, records: int) -> None:
+    table = plan.table("sources")
+    placed, distinct = con.execute(f"select count(*), count(distinct record_key) from {table}").fetchall()[0]
+    if not records == placed == distinct:
+        raise ConservationError(
+            f"{plan.entity}: {records} staged records, {placed} placed, {distinct} of them distinct"
+        )
+
+
+def _load_pins(con: duckdb.DuckDBPyConnection, state: State, entity: str) -> None:
+    con.execute(
+        "create or replace temp table pins (golden_id varchar, field varchar, value varchar, who varchar, pinned_at timestamptz)"
+    )
+    for batch in pins.load(state, entity):
+        con.register("pins_batch", pa.Table.from_batches([batch]))
+        con.execute('insert into pins select golden_id, field, value, who, "at" from pins_batch')
+        con.unregister("pins_batch")
+
+
+def _logic(plan: Plan) -> str:
+    return _hash([plan.schema.model_dump_json(), repr(plan.rules), repr(plan.connections), texts()])
+
+
+def _hash(words: Sequence[str]) -> str:
+    return md5(repr(words).encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,42 @@
+"""Runs the SQL models of unify: `pipelines/models/unify_*.sql`, each one SELECT, into tables."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import duckdb
+from jinja2 import Environment
+
+from pipelines.warehouse.models import MODELS, environment, literal
+
+
+@cache
+def _environment() -> Environment:
+    environment_ = environment(MODELS)
+    environment_.filters["literals"] = lambda values: "[" + ", ".join(map(literal, values)) + "]"
+    return environment_
+
+
+def render(model: str, **context: Any) -> str:
+    """The SELECT of one model, such as `placed` for unify_placed.sql.
+
+    Raises:
+        jinja2.UndefinedError: the model uses a name that is not given.
+    """
+    return _environment().get_template(f"unify_{model}.sql").render(**context)
+
+
+def temp(con: duckdb.DuckDBPyConnection, model: str, table: str | None = None, **context: Any) -> None:
+    """Makes a temporary table of one model, named as the model unless said otherwise."""
+    con.execute(f"create or replace temp table {table or model} as {render(model, **context)}")
+
+
+def number(con: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> int:
+    """The one whole number that a query answers; 0 for NULL."""
+    return int(con.execute(query, parameters or []).fetchall()[0][0] or 0)
+
+
+def texts() -> str:
+    """All models of unify as one text: part of what golden tables are made from."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(MODELS.glob("unify_*.sql")))
