@@ -1,0 +1,83 @@
+"""What `identity:` in `schemas/<entity>.yml` may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from ruamel.yaml import YAML
+
+SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
+
+
+class Strict(BaseModel):
+    """Unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Candidate(Strict):
+    """One way for two records to become a pair that is looked at."""
+
+    on: list[str] = Field(description="Columns of the comparable record that must be equal")
+    at_most: int = Field(description="Keys that more records share are left out: they cost much and tell little")
+    wider: bool = Field(False, description="In small sets, where looking costs nothing, more records may share the key")
+
+
+class Identifier(Strict):
+    """A value that belongs to one person, or to few."""
+
+    column: str
+    each: str | None = Field(None, description="List column that holds all of them, used where the data have it")
+    most_people: int = Field(description="A value that more people carry is evidence of nothing")
+
+
+class Guards(Strict):
+    """What forbids a merge, whatever else agrees."""
+
+    given_names_differ: Literal["review", "no"] = "review"
+    generations_differ: Literal["no"] = "no"
+    largest: int = Field(description="No cluster mixes more records than this without an operator's word")
+
+
+class Thresholds(Strict):
+    """Chances that two records are of one person, 0 to 1."""
+
+    match: float = Field(gt=0, lt=1)
+    review: float = Field(gt=0, lt=1)
+
+
+class Rule(Strict):
+    """Rule-only entities: all expressions equal makes one thing, unless a guard differs."""
+
+    same: list[str]
+    unless_different: list[str] = Field(default_factory=list)
+    at_most: int = 50
+
+
+class IdentityDeclaration(Strict):
+    """The `identity:` block of one entity."""
+
+    entity: str = Field("contact", description="Singular; tables bear its name")
+    kind: Literal["people", "rules"] = "people"
+    comparisons: list[str] = Field(default_factory=list)
+    identifiers: dict[str, Identifier] = Field(default_factory=dict)
+    candidates: dict[str, Candidate] = Field(default_factory=dict)
+    guards: Guards = Guards(largest=50)
+    thresholds: Thresholds = Thresholds(match=0.8, review=0.1)
+    rules: dict[str, Rule] = Field(default_factory=dict)
+
+
+def declaration_of(entity: dict[str, Any]) -> IdentityDeclaration:
+    """The declaration inside one loaded schema.
+
+    Raises:
+        pydantic.ValidationError: with every key that is wrong.
+    """
+    return IdentityDeclaration.model_validate({"entity": entity["singular"], **(entity.get("identity") or {})})
+
+
+def load_declaration(entity: str, folder: Path = SCHEMAS) -> IdentityDeclaration:
+    """The declaration in `schemas/<entity>.yml`."""
+    return declaration_of(YAML(typ="safe").load((folder / f"{entity}.yml").read_text("utf-8")))

@@ -1,0 +1,166 @@
+"""Who is who: source records in, clusters out.
+
+    records -> identity_records -> identity_pairs -> identity_scores -> ties -> clusters
+               comparable form     looked at         weighed            sure    checked as a whole
+
+Everything per record is SQL (`pipelines/models/identity_*.sql`); the weights are a file one can read (`weights.yml`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+import duckdb
+
+from pipelines.unify.identity.answers import make_answers
+from pipelines.unify.identity.calibrate import calibrate
+from pipelines.unify.identity.candidates import make_pairs
+from pipelines.unify.identity.clusters import make_members
+from pipelines.unify.identity.declaration import IdentityDeclaration
+from pipelines.unify.identity.model import Model, load_model
+from pipelines.unify.identity.records import make_frequencies, make_known, make_records
+from pipelines.unify.identity.rules import make_rule_clusters
+from pipelines.unify.identity.scoring import make_scores
+from pipelines.unify.identity.sqlmodels import render
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Where the results of one entity are."""
+
+    known: str
+    frequencies: str
+    matches: str
+    clusters: str
+
+
+@dataclass(frozen=True)
+class MatchSummary:
+    """What one run found, and the model it used (to be kept for the next)."""
+
+    records: int
+    clusters: int
+    pairs: int
+    matches: int
+    reviews: int
+    largest: int
+    model: Model
+    tables: Tables
+
+
+def tables_of(declaration: IdentityDeclaration, schema: str) -> Tables:
+    """Names of the tables of one entity."""
+    return Tables(*(f"{schema}.{declaration.entity}_{name}" for name in ("comparable", "frequencies", "matches", "clusters")))
+
+
+def bits_of(probability: float) -> float:
+    """A chance as log2 of its odds."""
+    return log2(probability / (1 - probability))
+
+
+def match(
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    declaration: IdentityDeclaration,
+    *,
+    model: Model | None = None,
+    answers: str | None = None,
+    output_schema: str = "unified",
+) -> MatchSummary:
+    """Cluster the records of a table.
+
+    Args:
+        con: connection that holds the records; results are written to it.
+        records: table or view, one row per source record: record_key and any canonical columns.
+        declaration: the `identity:` block of the entity's schema.
+        model: a calibrated model, used as it is, with the frequencies that are already in the connection where they are;
+            None calibrates the shipped one on these records.
+        answers: table of operators' answers (record_key_a, record_key_b, answer: same or different).
+        output_schema: schema of the tables made: `<entity>_matches` (pairs with evidence and decision) and
+            `<entity>_clusters` (record_key, cluster: the smallest record key in it); `<entity>_comparable` and
+            `<entity>_frequencies` are kept for the next run.
+    """
+    con.execute(f"create schema if not exists {output_schema}")
+    tables = tables_of(declaration, output_schema)
+    if declaration.kind == "rules":
+        make_rule_clusters(con, records, declaration, tables.matches, tables.clusters, answers)
+        return _summary(con, tables, model or load_model(), pairs=0)
+    columns = make_records(con, records)
+    fixed = model is not None and model.population is not None and _exists(con, tables.frequencies)
+    if not fixed:
+        population = make_frequencies(con, tables.frequencies, declaration, columns)
+    else:
+        assert model is not None
+        population = model.population or 1
+    make_known(con, tables.known, tables.frequencies)
+    con.execute("drop table identity_records")
+    make_pairs(con, declaration, columns, known=tables.known, frequencies=tables.frequencies, population=population)
+    if model is None or model.population is None:
+        model = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
+    _score_and_cluster(con, declaration, model, tables, answers)
+    pairs = int(con.execute("select count(*) from identity_pairs").fetchall()[0][0])
+    _write(con, declaration, model, tables)
+    return _summary(con, tables, model, pairs)
+
+
+def match_bits(declaration: IdentityDeclaration, model: Model) -> float:
+    """From how many bits on two records are one person: as declared, unless answers taught otherwise."""
+    return model.match_bits if model.match_bits is not None else bits_of(declaration.thresholds.match)
+
+
+def review_bits(declaration: IdentityDeclaration, model: Model) -> float:
+    """From how many bits on an operator is asked."""
+    declared = model.review_bits if model.review_bits is not None else bits_of(declaration.thresholds.review)
+    return min(declared, match_bits(declaration, model))
+
+
+def _score_and_cluster(
+    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, tables: Tables, answers: str | None
+) -> None:
+    sure = match_bits(declaration, model)
+    make_scores(
+        con, "identity_scores", "identity_pairs", declaration, model, known=tables.known, floor=review_bits(declaration, model)
+    )
+    make_answers(con, answers, tables.known)
+    con.execute(
+        f"""create or replace temp table identity_ties as
+            select a, b from identity_scores as s
+            where bits >= {sure} and not is_gated and not is_vetoed
+                and not exists (from identity_answers as w where w.a = s.a and w.b = s.b and not w.is_same)
+            union
+            select a, b from identity_answers where is_same"""
+    )
+    make_members(con, declaration, model, known=tables.known, match_bits=sure)
+
+
+def _write(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, tables: Tables) -> None:
+    edges = render(
+        "identity_edges",
+        known=tables.known,
+        comparisons=declaration.comparisons,
+        match_bits=match_bits(declaration, model),
+        review_bits=review_bits(declaration, model),
+    )
+    con.execute(f"create or replace table {tables.matches} as {edges}")
+    con.execute(f"create or replace table {tables.clusters} as {render('identity_clusters', known=tables.known)}")
+
+
+def _exists(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    schema, name = table.rsplit(".", 1)
+    found = con.execute(
+        "select count(*) from duckdb_tables() where schema_name = $schema and table_name = $name",
+        {"schema": schema, "name": name},
+    ).fetchall()
+    return bool(found[0][0])
+
+
+def _summary(con: duckdb.DuckDBPyConnection, tables: Tables, model: Model, pairs: int) -> MatchSummary:
+    records, clusters = con.execute(f"select count(*), count(distinct cluster) from {tables.clusters}").fetchall()[0]
+    matches, reviews = con.execute(
+        f"select count(*) filter (decision = 'match'), count(*) filter (decision = 'review') from {tables.matches}"
+    ).fetchall()[0]
+    largest = con.execute(
+        f"select coalesce(max(n), 0) from (select count(*) as n from {tables.clusters} group by cluster)"
+    ).fetchall()[0][0]
+    return MatchSummary(records, clusters, pairs, matches, reviews, largest, model, tables)

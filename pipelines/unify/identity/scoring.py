@@ -1,0 +1,59 @@
+"""What every candidate pair weighs."""
+
+from __future__ import annotations
+
+import duckdb
+
+from pipelines.unify.identity.declaration import IdentityDeclaration
+from pipelines.unify.identity.model import PERSON_TERMS, Model
+from pipelines.unify.identity.sqlmodels import render
+
+NEVER_BELOW = -1e9
+
+
+def score_query(
+    pairs: str,
+    declaration: IdentityDeclaration,
+    model: Model,
+    *,
+    known: str,
+    floor: float = NEVER_BELOW,
+    explain: bool = False,
+) -> str:
+    """The SELECT that weighs the pairs of one table.
+
+    Args:
+        pairs: table of pairs (a, b, people per identifier).
+        known: table of comparable records.
+        floor: pairs below this many bits are left out.
+        explain: also every comparison's own weight.
+    """
+    return render(
+        "identity_scores",
+        pairs=pairs,
+        known=known,
+        floor=floor,
+        explain=explain,
+        terms=PERSON_TERMS,
+        population=float(model.population or 1),
+        twins=model.twins(),
+        prior=model.prior_bits(),
+        comparisons=model.sql(declaration.comparisons),
+        namesake_bits=model.namesake_bits,
+    )
+
+
+def make_scores(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    pairs: str,
+    declaration: IdentityDeclaration,
+    model: Model,
+    *,
+    known: str,
+    floor: float = NEVER_BELOW,
+    explain: bool = False,
+) -> None:
+    """Make `table` from the pairs of another."""
+    text = score_query(pairs, declaration, model, known=known, floor=floor, explain=explain)
+    con.execute(f"create or replace temp table {table} as {text}")

@@ -1,0 +1,34 @@
+"""The SQL models of identity: read from `pipelines/models/`, filled in, run."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import duckdb
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipelines.unify.identity.vocabulary import sql_list, sql_map, sql_text
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(loader=FileSystemLoader(MODELS), undefined=StrictUndefined, autoescape=False)
+    environment.filters.update(sql_list=sql_list, sql_map=sql_map, sql_text=sql_text)
+    return environment
+
+
+def render(model: str, **context: object) -> str:
+    """The SELECT of one model, with its parameters filled in.
+
+    Raises:
+        jinja2.UndefinedError: a parameter is missing.
+    """
+    return _environment().get_template(f"{model}.sql").render(**context)
+
+
+def build(con: duckdb.DuckDBPyConnection, model: str, *, table: str | None = None, **context: object) -> None:
+    """Make a temporary table from one model, named as the model unless said otherwise."""
+    con.execute(f"create or replace temp table {table or model} as {render(model, **context)}")
