@@ -34,9 +34,10 @@ How to add a CRM
     stamp(record)     writes id, created and modified into the body as this CRM shows them; called at every write
     environment(url)  the variables of a connection: base URL and credentials
 
-    and where it differs from the default: `limits` (enforced when asked), `too_many`, `unknown`, `failure`,
-    `user_delete` (a trash status rather than an end), `new_id`, `settings` (switches, read from `self.switches`),
-    `editable` (which text field of which entity the faults edit), `share` (of the world's people it knows).
+    and where it differs from the default: `limits` (enforced when asked), `too_many`, `unknown`, `failure`, `finish`
+    (headers on every answer), `user_delete` (a trash status rather than an end), `new_id`, `settings` (switches, read
+    from `self.switches`), `editable` (which text field of which entity the faults edit), `share` (of the world's people
+    it knows).
 
     Keep and find records with `self.store.get/select/count` and `self.new/edit/touch/remove`. `select` takes SQL over
     the columns seq, id, body, created, modified, deleted: `body ->> '$.email' = ?`, `modified >= ?`. An index that lags

@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
                 latency_ms=options.latency_ms,
                 enforce_limits=options.enforce_limits,
             )
+            if sandbox.is_large():
+                sandbox.fill()
             server.serve(sandbox, options.port, lambda found: _announce(found, folder, options))
     except (LookupError, ValueError, RuntimeError, OSError) as refused:
         print(refused, flush=True)

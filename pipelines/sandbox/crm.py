@@ -81,6 +81,9 @@ class Crm(ABC):
         """Answers a call over a limit (`exceeded`), or struck by the fault "throttle" (None)."""
         return answer({"error": "Too many requests"}, 429, {"Retry-After": str(max(1, round(wait)))})
 
+    def finish(self, call: Call, response: Response) -> None:  # noqa: B027
+        """Puts headers on every answer, where the vendor does (what is left of a limit, the id of the call)."""
+
     def failure(self, status: int) -> Response:
         """Answers a call struck by the faults "error" and "lost_error"."""
         return text("upstream error", status)
@@ -117,9 +120,11 @@ class Crm(ABC):
                 self.authorize(call)
             self._hold_to_limits(call)
             with self.store.transaction():
-                return route.handler(call) if route else self.unknown(call)
+                response = route.handler(call) if route else self.unknown(call)
         except Refused as refused:
-            return refused.answer
+            response = refused.answer
+        self.finish(call, response)
+        return response
 
     def _hold_to_limits(self, call: Call) -> None:
         if self.is_limited and (exceeded := self.limiter.exceeded(call.client, call.method, call.path)):

@@ -74,9 +74,7 @@ class SandboxHandle:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                pipe.close()
+        _close(self.process)
 
     def __enter__(self) -> SandboxHandle:
         return self
@@ -104,14 +102,23 @@ def start(
     ]
     command += [word for crm in crms or () for word in ("--crm", crm)]
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
+    Path(data_dir).mkdir(parents=True, exist_ok=True)
+    with (Path(data_dir) / "sandbox.log").open("a") as log:
+        # a session of its own: ctrl-c in the terminal is for the parent, which still needs the sandbox to end well
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
     line = process.stdout.readline() if process.stdout else ""
-    if not line.startswith("{"):
-        process.wait()
-        raise SandboxError(line.strip() or f"the sandbox ended with exit code {process.returncode}")
-    return _handle(json.loads(line), process)
+    if line.startswith("{"):
+        return _handle(json.loads(line), process)
+    _close(process)
+    raise SandboxError(line.strip() or f"the sandbox ended with exit code {process.wait()}; see {log.name}")
 
 
 def find(data_dir: Path | str) -> SandboxHandle | None:
@@ -138,6 +145,12 @@ def use(data_dir: Path | str, crms: Sequence[str] | None = None, **settings: Any
                 raise
             time.sleep(0.3)  # it has the folder and is about to write its address
     raise SandboxError(f"another sandbox holds {data_dir} and does not answer")
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
 
 
 def _handle(described: dict[str, Any], process: subprocess.Popen[str] | None) -> SandboxHandle:

@@ -43,6 +43,15 @@ class Sandbox:
         self.gates[name].crm.ready()
         return self.gates[name].crm
 
+    def is_large(self) -> bool:
+        """Says whether filling takes so long that it is better done before the first call than at it."""
+        return any(gate.crm.world.size > 2_000 for gate in self.gates.values())
+
+    def fill(self) -> None:
+        """Fills every CRM that is still empty."""
+        for gate in self.gates.values():
+            gate.crm.ready()
+
     def describe(self, origin: str) -> dict[str, Any]:
         """Returns who is here, for `origin` as scheme, host and port."""
         world = next(iter(self.gates.values())).crm.world

@@ -22,6 +22,7 @@ create table if not exists records (
     seq integer primary key autoincrement, entity text not null, id text not null, body text not null,
     created real not null, modified real not null, deleted integer not null default 0, truth text,
     unique (entity, id));
+create index if not exists records_live on records (entity, seq) where not deleted;
 create index if not exists records_by_time on records (entity, modified, seq);
 create table if not exists facts (name text primary key, value text not null);
 """

@@ -16,7 +16,7 @@ def core(running: SandboxHandle) -> Iterator[httpx.Client]:
     running.admin("POST", "reset")
     environment = running.environment("brivity_core")
     headers = {"Authorization": f"Token token={environment['BRIVITY_CORE_API_KEY']}"}
-    with httpx.Client(base_url=environment["BRIVITY_CORE_API_BASE_URL"], headers=headers) as client:
+    with httpx.Client(base_url=environment["BRIVITY_CORE_API_BASE_URL"] + "/api", headers=headers) as client:
         yield client
 
 

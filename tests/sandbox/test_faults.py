@@ -103,7 +103,7 @@ def test_equal_timestamps(brivity: Sandbox, client: httpx.Client) -> None:
 @pytest.mark.parametrize("kind", ["drop", "cut", "lost"])
 def test_connections_really_close(running: SandboxHandle, kind: str) -> None:
     environment = running.environment("brivity_core")
-    url = f"{environment['BRIVITY_CORE_API_BASE_URL']}/people"
+    url = f"{environment['BRIVITY_CORE_API_BASE_URL']}/api/people"
     headers = {"Authorization": f"Token token={environment['BRIVITY_CORE_API_KEY']}"}
     running.admin("POST", "brivity_core/faults", {"kind": kind, "count": 1})
     with httpx.Client(headers=headers) as client:

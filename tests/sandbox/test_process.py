@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def people_of(sandbox: SandboxHandle) -> list[dict[str, object]]:
     environment = sandbox.environment("brivity_core")
-    url = f"{environment['BRIVITY_CORE_API_BASE_URL']}/people?limit=5000"
+    url = f"{environment['BRIVITY_CORE_API_BASE_URL']}/api/people?limit=5000"
     answer = httpx.get(url, headers={"Authorization": f"Token token={environment['BRIVITY_CORE_API_KEY']}"})
     people: list[dict[str, object]] = answer.raise_for_status().json()
     return people
@@ -45,7 +45,7 @@ def test_what_was_written_survives_kill_9(tmp_path: Path) -> None:
     first = start(tmp_path, ["brivity_core"], size=20)
     environment = first.environment("brivity_core")
     headers = {"Authorization": f"Token token={environment['BRIVITY_CORE_API_KEY']}"}
-    url = f"{environment['BRIVITY_CORE_API_BASE_URL']}/v2/leads"
+    url = f"{environment['BRIVITY_CORE_API_BASE_URL']}/api/v2/leads"
     assert httpx.post(url, headers=headers, json={"email": "ada@example.com"}, timeout=30).status_code == 201
     assert first.process is not None
     first.process.send_signal(signal.SIGKILL)

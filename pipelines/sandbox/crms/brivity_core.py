@@ -60,7 +60,7 @@ class Emulator(Crm):
 
     def environment(self, url: str) -> dict[str, str]:
         """Returns base URL and key; the names are ours."""
-        return {"BRIVITY_CORE_API_BASE_URL": f"{url}/api", "BRIVITY_CORE_API_KEY": self.api_key}
+        return {"BRIVITY_CORE_API_BASE_URL": url, "BRIVITY_CORE_API_KEY": self.api_key}
 
     def authorize(self, call: Call) -> None:
         """Fact sheet 1.0: 401 with the text "Bad Credentials"; a made-up path is 406 all the same."""
