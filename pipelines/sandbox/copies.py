@@ -23,6 +23,7 @@ class ContactCopy:
         number: unique among the contacts of this CRM, above nothing, not consecutive; make the CRM's id from it.
         truth: the person it truly is, e.g. "p12".
         emails, phones: as typed, the main one first; phones as (kind, number) with kind "mobile", "home" or "work".
+        consents: whether the person agreed to be written to; None where nobody asked.
         stage, intent, source, tags, rating: the words of `people.Person`; "" where nobody filled them in.
         owner: the number of the `UserCopy` it belongs to.
         created, modified: seconds since 1970.
@@ -43,6 +44,7 @@ class ContactCopy:
     source: str
     tags: tuple[str, ...]
     rating: int | None
+    consents: bool | None
     notes: str
     owner: int
     created: int
@@ -78,12 +80,18 @@ class DealCopy:
 
 @dataclass(frozen=True, slots=True)
 class PropertyCopy:
-    """One property as one CRM holds it: `property` is the truth, `address` what was typed."""
+    """One property as one CRM holds it: `property` is the truth, `address` what was typed.
+
+    Attributes:
+        vendors, buyers: numbers of the contacts who sell it and who bid for it, as far as the CRM knows them.
+    """
 
     number: int
     truth: str
     property: Property
     address: Address
+    vendors: tuple[int, ...]
+    buyers: tuple[int, ...]
     owner: int
     created: int
     modified: int
@@ -163,17 +171,32 @@ class Copy:
         last = known.native[1] if native and known.last_name == person.last_name else known.last_name
         first = person.native[0] if native else dirt.name(draw, person.native[0], person.first_name)
         first = "" if draw.chance(0.02) else first
+        last = dirt.misspell(draw, last) if draw.chance(0.03) else last
+        if draw.chance(0.02):  # the whole name in one field
+            first, last = f"{first} {last}".strip(), ""
         address = None if draw.chance(0.3) else known.address
         return ContactCopy(
-            number, person.person_id,
-            first, dirt.misspell(draw, last) if draw.chance(0.03) else last,
-            person.suffix if draw.chance(0.7) else "", self._emails(draw, known), self._phones(draw, known),
-            person.company if draw.chance(0.8) else "", person.job_title if draw.chance(0.6) else "",
-            address and replace(address, street=dirt.street(draw, address.street)),
-            person.stage if draw.chance(0.8) else draw.pick(("new", "nurture", "inactive", "")), person.intent,
-            person.source if draw.chance(0.8) else "", person.tags if draw.chance(0.7) else (),
-            person.rating if draw.chance(0.7) else None, self._notes(draw), person.agent + 1, created, modified,
-        )  # fmt: skip
+            number=number,
+            truth=person.person_id,
+            first_name=first,
+            last_name=last,
+            suffix=person.suffix if draw.chance(0.7) else "",
+            emails=self._emails(draw, known),
+            phones=self._phones(draw, known),
+            company=person.company if draw.chance(0.8) else "",
+            job_title=person.job_title if draw.chance(0.6) else "",
+            address=address and replace(address, street=dirt.street(draw, address.street)),
+            stage=person.stage if draw.chance(0.8) else draw.pick(("new", "nurture", "inactive", "")),
+            intent=person.intent,
+            source=person.source if draw.chance(0.8) else "",
+            tags=person.tags if draw.chance(0.7) else (),
+            rating=person.rating if draw.chance(0.7) else None,
+            consents=person.consents,
+            notes="" if draw.chance(0.6) else draw.pick(dirt.NOTES),
+            owner=person.agent + 1,
+            created=created,
+            modified=modified,
+        )
 
     def _as_known(self, draw: Draw, person: Person, modified: int) -> Person:
         """Puts back what changed after the record was last touched, or what its users never heard of."""
@@ -204,33 +227,24 @@ class Copy:
         phones = person.phones[::-1] if roll < 35 else person.phones
         return tuple((kind, dirt.phone(draw, number)) for kind, number in phones)
 
-    def _notes(self, draw: Draw) -> str:
-        if draw.chance(0.6):
-            return ""
-        return draw.pick(
-            (
-                "Called, left voicemail.",
-                "Prefers text messages after 5 pm",
-                'Said "maybe next spring"; budget ~$650k',
-                "Line one\nLine two\r\nthird, with a tab\there",
-                "Met at open house — likes the garden 🏡",
-                "DO NOT CALL before noon!!",
-            )
-        )
-
     def _property(self, number: int) -> PropertyCopy:
         house = self.world.property(number)
         draw = self._draw("property", number)
         address = replace(house.address, street=dirt.street(draw, house.address.street))
         return PropertyCopy(
-            number + 1,
-            house.property_id,
-            house,
-            address,
-            house.agent + 1,
-            house.listed,
-            draw.between(house.listed, END),
+            number=number + 1,
+            truth=house.property_id,
+            property=house,
+            address=address,
+            vendors=self._known(house.vendors),
+            buyers=self._known(house.buyers),
+            owner=house.agent + 1,
+            created=house.listed,
+            modified=draw.between(house.listed, END),
         )
+
+    def _known(self, people: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(2 * person + 1 for person in people if self.knows(person))
 
     def _deal(self, number: int, deal: Deal) -> DealCopy:
         draw = self._draw("deal", number)

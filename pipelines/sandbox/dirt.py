@@ -9,6 +9,14 @@ from pipelines.sandbox.draw import Draw, Odds
 
 PLACEHOLDER_EMAILS = ("none@none.com", "noemail@noemail.com", "test@test.com", "n/a", "unknown", "x@x.x")
 PLACEHOLDER_PHONES = ("555-5555", "(555) 555-5555", "0000000000", "000-000-0000", "1111111111", "N/A", "555-0100")
+NOTES = (
+    "Called, left voicemail.",
+    "Prefers text messages after 5 pm",
+    'Said "maybe next spring"; budget ~$650k',
+    "Line one\nLine two\r\nthird, with a tab\there",
+    "Met at open house — likes the garden 🏡",
+    "DO NOT CALL before noon!!",
+)
 
 _KEYS = "qwertyuiopasdfghjklzxcvbnm"
 

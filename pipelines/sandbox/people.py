@@ -38,6 +38,7 @@ class Person:
         shared_email: True where the mailbox is the household's.
         shared_phone: True where `phones` holds a landline that the household shares.
         intent: "buyer", "seller", "seller/buyer" or "tenant".
+        consents: whether the person agreed to be written to; None where nobody asked.
         stage: "new", "hot", "nurture", "watch", "active", "past", "inactive" or "unqualified".
     """
 
@@ -61,13 +62,19 @@ class Person:
     source: str
     tags: tuple[str, ...]
     rating: int
+    consents: bool | None
     agent: int
     known_since: int
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One house or flat; money in whole dollars, sizes in square feet."""
+    """One house or flat; money in whole dollars, sizes in square feet.
+
+    Attributes:
+        vendors, buyers: numbers of the people who sell it and who bid for it.
+        milestones: (what, when in seconds since 1970), in order.
+    """
 
     property_id: str
     address: Address
@@ -81,6 +88,10 @@ class Property:
     lot_area: int
     year_built: int
     listed: int
+    vendors: tuple[int, ...]
+    buyers: tuple[int, ...]
+    milestones: tuple[tuple[str, int], ...]
+    risk_overview: str
     agent: int
 
 
@@ -92,6 +103,8 @@ class Deal:
         client: the number of the person whose deal it is; `others` are further people with their roles.
         stage: "lead", "appointment", "showing", "offer", "under_contract", "closed" or "lost".
         closes: day of closing, real or expected, in seconds since 1970.
+        risk_level: "low", "medium" or "high".
+        next_action_owner: the number of a user.
     """
 
     deal_id: str
@@ -106,6 +119,11 @@ class Deal:
     probability: int
     opened: int
     closes: int
+    risk_level: str
+    risk_flags: tuple[str, ...]
+    next_action: str
+    next_action_owner: int
+    summary: str
     agent: int
 
 

@@ -37,6 +37,14 @@ DEAL_STAGES = Odds(
     (15, ("under_contract", 90)), (35, ("closed", 100)), (10, ("lost", 0)),
 )  # fmt: skip
 LISTING_STATUS = Odds((45, "active"), (15, "pending"), (30, "closed"), (6, "withdrawn"), (4, "expired"))
+MILESTONES = ("Listed", "First open house", "Offer received", "Inspection", "Contract exchanged", "Settled")
+RISKS = Odds(
+    (60, ("low", ())),
+    (25, ("medium", ("finance pending",))),
+    (15, ("high", ("finance pending", "inspection issues"))),
+)
+RISK_OVERVIEWS = ("", "", "Title search outstanding", "Price above recent sales", "Vendor may withdraw")
+NEXT_ACTIONS = ("Call the client", "Send the contract", "Book the inspection", "Chase the lender", "")
 PROPERTY_KINDS = ("single_family", "condo", "townhouse", "land")
 
 
@@ -114,6 +122,7 @@ class World:
             source=draw.pick(SOURCES),
             tags=_some(draw, TAGS),
             rating=draw.between(1, 5),
+            consents=draw.pick((True, True, False, None)),
             agent=draw.below(self.users_count),
             known_since=known,
         )
@@ -134,7 +143,10 @@ class World:
     def property(self, number: int) -> Property:
         """Returns the property with this number; every third is the home of a person of the world."""
         draw = Draw(self.seed, "property", number)
-        owner = homes.household(self.seed, homes.first_member(self.seed, draw.below(self.size))[0])
+        vendor = draw.below(self.size)
+        owner = homes.household(self.seed, homes.first_member(self.seed, vendor)[0])
+        listed = draw.between(BEGIN + 1_400 * DAY, END - 30 * DAY)
+        passed = draw.between(1, len(MILESTONES))
         return Property(
             property_id=f"r{number}",
             address=owner.address if number % 3 == 0 else homes.address(draw),
@@ -147,7 +159,11 @@ class World:
             living_area=draw.between(500, 6_000),
             lot_area=draw.between(1_000, 90_000),
             year_built=draw.between(1895, 2024),
-            listed=draw.between(BEGIN + 1_400 * DAY, END - 30 * DAY),
+            listed=listed,
+            vendors=(vendor,),
+            buyers=tuple(sorted({draw.below(self.size) for _ in range(draw.below(4))} - {vendor})),
+            milestones=tuple((name, listed + place * 11 * DAY) for place, name in enumerate(MILESTONES[:passed])),
+            risk_overview=draw.pick(RISK_OVERVIEWS),
             agent=draw.below(self.users_count),
         )
 
@@ -161,6 +177,7 @@ class World:
         stage, probability = draw.weighted(DEAL_STAGES)
         opened = draw.between(BEGIN + 1_400 * DAY, END - 120 * DAY)
         house, person = self.property(home), self.person(client)
+        risk_level, risk_flags = draw.weighted(RISKS)
         return Deal(
             deal_id=f"d{number}",
             name=f"{person.last_name} - {house.address.street}",
@@ -174,6 +191,11 @@ class World:
             probability=probability,
             opened=opened,
             closes=(opened // DAY + draw.between(25, 160)) * DAY,
+            risk_level=risk_level,
+            risk_flags=risk_flags,
+            next_action=draw.pick(NEXT_ACTIONS),
+            next_action_owner=draw.below(self.users_count),
+            summary=f"{person.first_name} {person.last_name}: {side} at {house.address.street}, {house.address.city}",
             agent=person.agent,
         )
 
