@@ -79,12 +79,19 @@ def note_conflicts(state: State, run_id: str, found: Sequence[Conflict]) -> None
                 rows.insert(connection, conflicts, [(run_id, *one, now)], names)
 
 
-def load_echoes(state: State, entity: str, connection_name: str | None = None) -> Iterator[pa.RecordBatch]:
-    """What we last wrote: (record_key, field, old, sent, read_back, since, sent_at), values as JSON text."""
+def load_echoes(
+    state: State, entity: str, connection_name: str | None = None, *, rewritten: bool = False
+) -> Iterator[pa.RecordBatch]:
+    """What we last wrote: (record_key, field, old, sent, read_back, since, sent_at), values as JSON text.
+
+    With `rewritten` only what the CRM keeps in another form than it was sent.
+    """
     columns = [echoes.c[n] for n in ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")]
     mine = echoes.c.entity == entity
     if connection_name is not None:
         mine = sa.and_(mine, echoes.c.connection == connection_name)
+    if rewritten:
+        mine = sa.and_(mine, echoes.c.read_back.is_distinct_from(echoes.c.sent))
     with state.read() as connection:
         yield from rows.read_arrow(connection, columns, mine)
 
@@ -116,10 +123,18 @@ _ECHO = [column.name for column in echoes.columns]
 
 
 def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> None:
-    columns = ("status", "record_key", "http_status", "error", "correlation_id", "next_attempt_at")
+    columns = ("status", "http_status", "error", "correlation_id", "next_attempt_at", "record_key")
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     sets = ", ".join(f"{name} = {mark}" for name in (*columns, "settled_at"))
-    values = [(*(getattr(one, name) for name in columns), now, one.intent.intent_id) for one in outcomes]
+    values = [
+        (
+            *(getattr(one, name) for name in columns[:-1]),
+            one.record_key or one.intent.record_key,
+            now,
+            one.intent.intent_id,
+        )
+        for one in outcomes
+    ]
     if values:
         connection.exec_driver_sql(f"UPDATE intents SET {sets} WHERE intent_id = {mark}", values)
 

@@ -1,0 +1,24 @@
+-- One row is one golden record that this CRM lacks and, by the create policy, is to be given.
+with
+presence as (
+    select
+        {{ singular }}_id as golden_id,
+        bool_or(connection = {{ connection | literal }}) as is_there,
+        bool_or(not is_deleted and is_in_scope and connection <> {{ connection | literal }}) as is_elsewhere,
+        bool_or(
+            not is_deleted and is_in_scope and connection not in ({{ connection | literal }}, 'local')
+        ) as is_linked,
+    from {{ sources }}
+    group by all
+)
+
+select g.{{ singular }}_id as golden_id
+from {{ golden }} as g
+join presence as p on p.golden_id = g.{{ singular }}_id
+where
+    not p.is_there
+    and {{ "p.is_linked" if policy == "linked" else "p.is_elsewhere" }}
+    and g.{{ singular }}_id not in (select golden_id from plan_created)
+    {% if condition %}
+    and ({{ condition }})
+    {% endif %}

@@ -1,0 +1,55 @@
+-- One row is one field that differs, with where the new value comes from and, if it is left as it is, the reason.
+with
+edits as (
+    select record_key, field, max(edited_at) as edited_at
+    from {{ edits }}
+    where not is_echo and (record_key, field) in (select (record_key, field) from plan_differences)
+    group by all
+),
+
+told as (
+    select
+        d.*,
+        e.read_back,
+        e.record_key is not null as was_sent,
+        coalesce(e.sent is not distinct from d.new and e.read_back is not distinct from d.old, false)
+            and e.record_key is not null as is_echo,
+        coalesce(e.read_back is not distinct from d.old, false) and e.record_key is not null as is_untouched,
+        h.why as held,
+        l.since,
+        case when d.is_pinned then 'pin' else l.connection end as source,
+        edits.edited_at as theirs_since,
+    from plan_differences as d
+    left join plan_echoes as e on e.record_key = d.record_key and e.field = d.field
+    left join plan_holds as h
+        on h.record_key = d.record_key and h.field = d.field and h.golden_value is not distinct from d.new
+    left join {{ lineage }} as l on l.{{ singular }}_id = d.golden_id and l.field = d.field
+    left join edits on edits.record_key = d.record_key and edits.field = d.field
+)
+
+select
+    golden_id,
+    record_key,
+    source_id,
+    modified_at,
+    values_hash,
+    field,
+    is_link,
+    old,
+    new,
+    since,
+    source,
+    theirs_since,
+    keeper,
+    case
+        when is_absent then 'its record has no such field'
+        when is_unreadable then 'its value cannot be read'
+        when is_echo and read_back is null then 'it does not keep the value that was sent'
+        when is_echo then 'it writes the value that was sent in its own way'
+        when held is not null then held
+        when rule = 'if_empty' and not is_empty then 'written only where it is empty'
+        when keeper = 'there' and not is_empty and not is_untouched then 'the CRM owns the field'
+    end as left_because,
+    left_because is null or left_because = 'the CRM owns the field' as is_contested,
+    coalesce(is_contested and not is_empty and not is_untouched and {{ both_edited }}, false) as is_conflict,
+from told

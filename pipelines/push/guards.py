@@ -1,0 +1,110 @@
+"""Guards against a mass accident (law L10): a plan that is too big to be true is not applied.
+
+What is normal is what the last applied plan saw. A first sync and the sandbox have no normal yet and are exempt, and so
+is a caller who says `--allow-mass-change`.
+
+    changed share   more than `max_changed_share` of a CRM's records (default 0.2), and more than FEW records
+    creates         more than `max_creates` records (default 100)
+    shrunken source a source with less than `min_source_share` (default 0.5) of its records, or of a field's values
+    grown golden    more golden records than source records, or GROWTH times as many as last time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import duckdb
+
+from pipelines.connections.connection import Connection
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.warehouse.models import ident
+
+FEW = 10
+GROWTH = 1.5
+
+
+def measure(
+    con: duckdb.DuckDBPyConnection, connection: Connection, schemas: Mapping[str, CanonicalEntity]
+) -> dict[str, float]:
+    """Records of each source and values of each field, by 'entity/metric:connection'."""
+    stats: dict[str, float] = {}
+    for entity, source in _sources(con):
+        if entity in connection.entities and entity in schemas:
+            stats |= _measure_source(con, entity, source, list(schemas[entity].fields))
+    for entity in connection.entities:
+        if entity in schemas and _has(con, "unified", entity):
+            stats[f"{entity}/golden:"] = _number(con, f"SELECT count(*) FROM unified.{entity}")
+    return stats
+
+
+def tripped(
+    connection: Connection,
+    counts: Mapping[str, Mapping[str, int]],
+    known: Mapping[tuple[str, str], float],
+    stats: Mapping[str, float],
+) -> list[str]:
+    """What of the plan is too much, in words; empty where nothing is."""
+    settings = connection.settings
+    found = list(_too_many(connection, counts))
+    for (entity, metric), before in sorted(known.items()):
+        if metric.startswith("golden:"):
+            if (now := stats.get(f"{entity}/{metric}", 0.0)) > max(before * GROWTH, before + FEW):
+                found.append(f"{entity}: {now:.0f} golden records, {before:.0f} at the last push")
+            continue
+        kind, _, source = metric.partition(":")
+        now = stats.get(f"{entity}/{metric}", 0.0)
+        is_emptied = kind == "records" and now == 0 < before
+        if is_emptied or (kind in {"records", "filled"} and _is_shrunken(now, before, settings.min_source_share)):
+            what = "records" if kind == "records" else f"values of {source.partition('.')[2]}"
+            found.append(f"{entity}: {source.partition('.')[0]} has {now:.0f} {what}, {before:.0f} at the last push")
+    return found
+
+
+def baseline(stats: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """The stats as state keeps them."""
+    parts = ((key.partition("/"), value) for key, value in stats.items())
+    return {(entity, metric): value for (entity, _, metric), value in parts}
+
+
+def _is_shrunken(now: float, before: float, share: float) -> bool:
+    return now < before * share and before - now >= FEW
+
+
+def _too_many(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    settings = connection.settings
+    for entity, number in counts.items():
+        changed, records, creates = number["update"], number["records"], number["create"]
+        if changed > FEW and changed > settings.max_changed_share * records:
+            share, may = f"{changed / max(records, 1):.0%}", f"{settings.max_changed_share:.0%}"
+            yield f"{entity}: {changed} of {records} records would change ({share}; {may} may)"
+        if creates > settings.max_creates:
+            yield f"{entity}: {creates} records would be created ({settings.max_creates} may)"
+
+
+def _measure_source(
+    con: duckdb.DuckDBPyConnection, entity: str, source: str, fields: Sequence[str]
+) -> dict[str, float]:
+    table = f"staging.{ident(f'{source}__{entity}')}"
+    counted = ", ".join(f"count({ident(name)})" for name in fields)
+    row = con.execute(f"SELECT count(*), {counted} FROM {table} WHERE NOT is_deleted AND is_in_scope").fetchall()[0]
+    filled = {f"{entity}/filled:{source}.{name}": float(n) for name, n in zip(fields, row[1:], strict=True) if n}
+    return {f"{entity}/records:{source}": float(row[0]), **filled}
+
+
+def _sources(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """(entity, connection) of every staging table of one connection."""
+    names = con.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'staging' AND database_name = current_database() "
+        "AND contains(table_name, '__') AND NOT ends_with(table_name, '_edits') ORDER BY 1"
+    ).fetchall()
+    parts = [str(row[0]).rpartition("__") for row in names]
+    return [(entity, source) for source, _, entity in parts]
+
+
+def _has(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    query = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
+    return bool(con.execute(query, [schema, table]).fetchall()[0][0])
+
+
+def _number(con: duckdb.DuckDBPyConnection, query: str) -> float:
+    return float(con.execute(query).fetchall()[0][0])

@@ -1,0 +1,248 @@
+"""The plan: what each record of a CRM lacks beside its golden record, as one computation in SQL.
+
+It reads the warehouse and the state and changes neither; no CRM is called. Its models: `pipelines/models/plan_*.sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from jinja2 import Environment
+
+from pipelines.connections.connection import Connection
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push import guards, plan_inputs
+from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
+from pipelines.push.scope import PushField, bits_sql, hash_sql, in_reference_order, push_fields
+from pipelines.state import baselines, controls
+from pipelines.state.database import State
+from pipelines.warehouse.build import exists
+from pipelines.warehouse.models import MODELS, environment, literal
+
+SYNCED = ("", "synced_at")
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A push to a few records first: `limit` golden records, or `only` these (golden ids, record keys, source ids)."""
+
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+
+    @property
+    def leaves_out(self) -> str:
+        """SQL over `w` (the row) and `j` (its place): the record is not part of the pilot."""
+        outside = [f"j.place > {self.limit}"] if self.limit is not None else []
+        if self.only:
+            chosen = ", ".join(literal(one) for one in self.only)
+            ids = ("w.golden_id", "w.record_key", "w.source_id")
+            outside.append("not (" + " or ".join(f"coalesce({one}, '') in ({chosen})" for one in ids) + ")")
+        return f"({' or '.join(outside)})" if outside else "false"
+
+
+@dataclass
+class _Work:
+    """What the steps of one plan share."""
+
+    con: duckdb.DuckDBPyConnection
+    state: State
+    connection: Connection
+    schemas: Mapping[str, CanonicalEntity]
+    pilot: Pilot
+    paused: str | None
+    synced_at: int | None
+    now: datetime
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def plan(
+    connection: Connection,
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    schemas: Mapping[str, CanonicalEntity],
+    *,
+    pilot: Pilot | None = None,
+    allow_mass_change: bool = False,
+) -> Plan:
+    """What a push to the connection would do now.
+
+    Args:
+        connection: the CRM that would be written to.
+        con: a connection to the owner's warehouse; read-only will do.
+        state: the owner's state; only read.
+        schemas: the canonical entities by name.
+        pilot: only some of the records; the others show as blocked.
+        allow_mass_change: the caller knows that much will change; no guard trips.
+    """
+    known = baselines.load(state, connection.name)
+    synced = known.get(SYNCED)
+    paused = controls.paused(state, connection.name) or ("by its settings" if connection.settings.paused else None)
+    with con.cursor() as own:
+        own.execute("SET TimeZone = 'UTC'")
+        work = _Work(
+            own, state, connection, schemas, pilot or Pilot(), paused, None if synced is None else int(synced),
+            datetime.now(UTC),
+        )  # fmt: skip
+        own.execute("CREATE TEMP TABLE plan_reachable (entity VARCHAR, golden_id VARCHAR, source_id VARCHAR)")
+        tables = [_plan_entity(work, name) for name in _present(work)]
+        rows = pa.concat_tables([ROWS.empty_table(), *tables])
+        references = _references(work, rows)
+        stats = guards.measure(own, connection, schemas)
+        tripped = guards.tripped(connection, work.counts, known, stats)
+    exempt = allow_mass_change or connection.is_sandbox or synced is None
+    return Plan(
+        connection.name, connection.owner.name, rows, references, work.counts,
+        () if exempt else tuple(tripped), stats, made_at=work.now.isoformat(),
+    )  # fmt: skip
+
+
+def _present(work: _Work) -> list[str]:
+    """Entities whose tables are there: a connection that was never read has none."""
+    names = in_reference_order(work.connection, work.schemas)
+    needed = {name: (f"unified.{name}", _staging(work, name)) for name in names}
+    return [name for name in names if all(exists(work.con, table) for table in needed[name])]
+
+
+def _staging(work: _Work, entity: str) -> str:
+    return f"staging.{work.connection.name}__{entity}"
+
+
+def _plan_entity(work: _Work, entity: str) -> pa.Table:
+    schema = work.schemas[entity]
+    fields = push_fields(work.connection.entities[entity], schema, work.schemas)
+    context = _context(work, entity, schema, fields)
+    plan_inputs.register(work.con, work.state, work.connection, entity, fields)
+    _reach_referenced(work, fields)
+    for model in ("theirs", "ours"):
+        context[model] = _render(f"plan_{model}", context)
+    _make_creates(work, entity, context)
+    if fields:
+        _make(work, "plan_candidates", context)
+        _make(work, "plan_differences", context)
+        _make(work, "plan_verdicts", context)
+        _make(work, "plan_created_fields", context)
+        rows = work.con.sql(_render("plan_rows", context)).to_arrow_table().cast(ROWS)
+    else:
+        rows = ROWS.empty_table()
+    _reach(work, entity, schema.singular)
+    work.counts[entity] = _count(work, entity, rows)
+    return rows
+
+
+def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence[PushField]) -> dict[str, Any]:
+    policy = _policy(work, entity)
+    synced = literal(None) if work.synced_at is None else f"make_timestamptz({work.synced_at})"
+    return {
+        "connection": work.connection.name,
+        "entity": entity,
+        "singular": schema.singular,
+        "fields": fields,
+        "staging": _staging(work, entity),
+        "edits": f"{_staging(work, entity)}_edits",
+        "golden": f"unified.{entity}",
+        "sources": f"unified.{schema.singular}_sources",
+        "lineage": f"unified.{schema.singular}_lineage",
+        "hash_theirs": hash_sql(fields, ours=False),
+        "hash_ours": hash_sql(fields, ours=True),
+        "bits_theirs": bits_sql(fields, ours=False),
+        "bits_ours": bits_sql(fields, ours=True),
+        "has_pins": plan_inputs.has_pins(work.state, entity),
+        "policy": policy,
+        "condition": None if policy in {"none", "linked", "all"} else policy,
+        "both_edited": f"theirs_since > {synced} and since > {synced}",
+        "paused": work.paused,
+        "not_in_pilot": work.pilot.leaves_out,
+        "now": f"make_timestamptz({int(work.now.timestamp() * 1_000_000)})",
+    }
+
+
+def _policy(work: _Work, entity: str) -> str:
+    push = work.connection.entities[entity].push
+    return work.connection.settings.create or (push.create if push is not None else "none")
+
+
+def _make_creates(work: _Work, entity: str, context: Mapping[str, Any]) -> None:
+    push = work.connection.entities[entity].push
+    can_create = push is not None and (push.create_request is not None or push.create_batch is not None)
+    if can_create and context["policy"] != "none":
+        _make(work, "plan_creates", context)
+    else:
+        work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR)")
+
+
+def _reach(work: _Work, entity: str, singular: str) -> None:
+    """Notes which golden records of the entity this CRM has (with its id) or is to be given (without)."""
+    work.con.execute("DELETE FROM plan_reachable WHERE entity = ?", [entity])
+    work.con.execute(
+        f"INSERT INTO plan_reachable SELECT ?, {singular}_id, min(source_id) FROM unified.{singular}_sources "
+        "WHERE connection = ? AND NOT is_deleted GROUP BY ALL",
+        [entity, work.connection.name],
+    )
+    if work.pilot == Pilot():  # a pilot may leave the creation out
+        work.con.execute("INSERT INTO plan_reachable SELECT ?, golden_id, NULL FROM plan_creates", [entity])
+
+
+def _reach_referenced(work: _Work, fields: Sequence[PushField]) -> None:
+    """The same for entities that are pointed at but not pushed themselves, such as users."""
+    for one in fields:
+        known = work.con.execute("SELECT count(*) FROM plan_reachable WHERE entity = ?", [one.to]).fetchall()[0][0]
+        if one.to is not None and not known:
+            work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR)")
+            if not exists(work.con, one.sources):
+                continue
+            _reach(work, one.to, one.singular)
+
+
+def _count(work: _Work, entity: str, rows: pa.Table) -> dict[str, int]:
+    total = work.con.execute(
+        f"SELECT count(*) FROM {_staging(work, entity)} WHERE NOT is_deleted AND is_in_scope"
+    ).fetchall()[0][0]
+    work.con.register("plan_found", rows)
+    found = work.con.execute(
+        "SELECT action, count(DISTINCT (golden_id, record_key)), count(*) FROM plan_found GROUP BY action"
+    ).fetchall()
+    work.con.unregister("plan_found")
+    records = {action: int(number) for action, number, _ in found}
+    left = sum(int(fields) for action, _, fields in found if action == "none")
+    counts = {"records": int(total), **{what: records.get(what, 0) for what in (*WRITES, "blocked")}, "left": left}
+    return {**counts, "unchanged": max(0, counts["records"] - counts["update"])}
+
+
+def _references(work: _Work, rows: pa.Table) -> pa.Table:
+    """The CRM's ids of what the rows point at."""
+    pointing = {
+        one.name: one.to
+        for entity in work.counts
+        for one in push_fields(work.connection.entities[entity], work.schemas[entity], work.schemas)
+        if one.to is not None
+    }
+    if not pointing or rows.num_rows == 0:
+        return REFERENCES.empty_table()
+    work.con.register("plan_found", rows.select(["field", "new"]))
+    names = ", ".join(literal(name) for name in pointing)
+    found = work.con.sql(
+        "SELECT DISTINCT r.entity, r.golden_id, r.source_id FROM plan_reachable AS r JOIN ("
+        "  SELECT unnest(CASE WHEN new LIKE '[%' THEN from_json(new, '[\"VARCHAR\"]') ELSE [new::JSON->>'$'] END) AS id"
+        f"  FROM plan_found WHERE field IN ({names}) AND new IS NOT NULL) AS m ON m.id = r.golden_id "
+        "WHERE r.source_id IS NOT NULL"
+    ).to_arrow_table()
+    return found.cast(REFERENCES)
+
+
+def _make(work: _Work, model: str, context: Mapping[str, Any]) -> None:
+    work.con.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS {_render(model, context)}")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return environment(MODELS)
+
+
+def _render(model: str, context: Mapping[str, Any]) -> str:
+    return _environment().get_template(f"{model}.sql").render(dict(context))

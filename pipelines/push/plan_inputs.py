@@ -1,0 +1,73 @@
+"""What the plan reads of the state, laid before DuckDB as Arrow: echoes, pins, holds, unfinished writes, creations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.connections.connection import Connection
+from pipelines.push.scope import PushField
+from pipelines.state import controls, intents, ledger, pins, registry, rows
+from pipelines.state.database import State
+from pipelines.state.push_tables import created, echoes, holds, never_sync
+from pipelines.state.push_tables import intents as intents_table
+from pipelines.state.tables import pins as pins_table
+from pipelines.state.tables import redirects as redirects_table
+
+
+def has_pins(state: State, entity: str) -> bool:
+    """Whether any field of the entity is pinned."""
+    return next(pins.load(state, entity), None) is not None
+
+
+def register(
+    con: duckdb.DuckDBPyConnection, state: State, connection: Connection, entity: str, fields: Sequence[PushField]
+) -> None:
+    """Makes plan_echoes, plan_pins, plan_holds, plan_unfinished, plan_created and plan_never on the connection."""
+    name = connection.name
+    all_echoes = any(field.owner == "there" for field in fields)
+    _lay(con, "plan_echoes", _schema(echoes, _ECHO), ledger.load_echoes(state, entity, name, rewritten=not all_echoes))
+    _lay(con, "plan_pins", _schema(pins_table, _PIN), pins.load(state, entity))
+    _lay(con, "plan_holds", _schema(holds, _HOLD), pins.load_holds(state, entity))
+    _lay(con, "plan_waiting", _schema(intents_table, _WAIT), intents.unfinished(state, name, entity))
+    _lay(con, "plan_made", _schema(created, _MADE), ledger.load_created(state, entity, name))
+    _lay(con, "plan_redirects", _schema(redirects_table, _MOVED), registry.load_redirects(state, entity))
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE plan_unfinished AS "
+        "SELECT w.* REPLACE (coalesce(m.to_id, w.golden_id) AS golden_id) "
+        "FROM plan_waiting AS w LEFT JOIN plan_redirects AS m ON m.from_id = w.golden_id"
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE plan_created AS SELECT DISTINCT coalesce(m.to_id, c.golden_id) AS golden_id "
+        "FROM plan_made AS c LEFT JOIN plan_redirects AS m ON m.from_id = c.golden_id"
+    )
+    _lay_never(con, state, connection, entity)
+
+
+_ECHO = ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")
+_PIN = ("golden_id", "field", "value", "who", "at", "until")
+_HOLD = ("record_key", "field", "golden_value", "since", "why")
+_WAIT = (
+    "intent_id", "golden_id", "record_key", "action", "status", "attempt", "next_attempt_at", "fingerprint", "error",
+)  # fmt: skip
+_MADE = ("record_key", "golden_id", "run_id", "how", "at")
+_MOVED = ("from_id", "to_id", "reason", "at")
+
+
+def _schema(table: object, names: Sequence[str]) -> pa.Schema:
+    return rows.arrow_schema([table.c[name] for name in names])  # type: ignore[attr-defined]
+
+
+def _lay(con: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    con.register("plan_given", pa.Table.from_batches(batches, schema=schema))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM plan_given")
+    con.unregister("plan_given")
+
+
+def _lay_never(con: duckdb.DuckDBPyConnection, state: State, connection: Connection, entity: str) -> None:
+    never = dict.fromkeys(connection.settings.never_sync, "by the connection's settings")
+    never |= controls.never_synced(state, connection.name, entity)
+    table = pa.table({"source_id": pa.array(never.keys(), pa.string()), "why": pa.array(never.values(), pa.string())})
+    _lay(con, "plan_never", _schema(never_sync, ("source_id", "why")), iter(table.to_batches()))

@@ -1,0 +1,167 @@
+"""A plan: what a push would do, field by field; it can be saved, and exactly that plan applied later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+MOMENT = pa.timestamp("us", tz="UTC")
+ROWS = pa.schema(
+    [
+        ("connection", pa.string()),
+        ("entity", pa.string()),
+        ("wanted", pa.string()),
+        ("action", pa.string()),
+        ("why", pa.string()),
+        ("golden_id", pa.string()),
+        ("record_key", pa.string()),
+        ("source_id", pa.string()),
+        ("field", pa.string()),
+        ("old", pa.string()),
+        ("new", pa.string()),
+        ("since", MOMENT),
+        ("source", pa.string()),
+        ("theirs_since", MOMENT),
+        ("keeper", pa.string()),
+        ("is_conflict", pa.bool_()),
+        ("modified_at", MOMENT),
+        ("values_hash", pa.uint64()),
+        ("fingerprint", pa.string()),
+        ("attempt", pa.int32()),
+        ("place", pa.int64()),
+    ]
+)
+REFERENCES = pa.schema([("entity", pa.string()), ("golden_id", pa.string()), ("source_id", pa.string())])
+FORMAT = 1
+WRITES = ("update", "create", "link", "archive")
+
+
+class PlanError(Exception):
+    """A saved plan that cannot be applied."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push would do to one connection.
+
+    Attributes:
+        connection, owner: whose CRM, whose data.
+        rows: one row a field (see ROWS); `action` is update, create, link, archive, none or blocked; values are JSON.
+        references: the CRM's ids of golden records that the rows point at.
+        counts: for each entity: records, unchanged, update, create, link, blocked, left (fields).
+        guard: why the plan may not be applied as it is; empty if it may.
+        stats: numbers the next plan's guards are measured against, {"contacts/records:north": 120}.
+        kind: push or revert.
+        run_id: of a revert: the run that is undone.
+    """
+
+    connection: str
+    owner: str
+    rows: pa.Table
+    references: pa.Table
+    counts: Mapping[str, Mapping[str, int]]
+    guard: tuple[str, ...] = ()
+    stats: Mapping[str, float] = field(default_factory=dict)
+    kind: str = "push"
+    run_id: str | None = None
+    made_at: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def plan_id(self) -> str:
+        """Names the plan by its content."""
+        told = json.dumps([self.connection, self.owner, self.kind, self.run_id, self.made_at]).encode()
+        digest = hashlib.sha256(told)
+        for name in ("wanted", "action", "golden_id", "record_key", "field", "new"):
+            digest.update(json.dumps(self.rows[name].to_pylist()).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing would be written."""
+        return self.writes == 0
+
+    @property
+    def writes(self) -> int:
+        """How many records would be written."""
+        return sum(number for counts in self.counts.values() for what, number in counts.items() if what in WRITES)
+
+    def records(self) -> Iterator[list[dict[str, Any]]]:
+        """The rows that would be written, record by record, in the order in which they must be."""
+        group: list[dict[str, Any]] = []
+        key: tuple[Any, ...] = ()
+        for batch in self.rows.to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                if row["action"] not in WRITES:
+                    continue
+                this = (row["entity"], row["action"], row["golden_id"], row["record_key"])
+                if group and this != key:
+                    yield group
+                    group = []
+                group.append(row)
+                key = this
+        if group:
+            yield group
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole plan as JSON values; moments are microseconds since 1970."""
+        plain = {name: getattr(self, name) for name in ("connection", "owner", "kind", "run_id", "made_at")}
+        tables = {name: _columns(table) for name, table in (("rows", self.rows), ("references", self.references))}
+        rest = {"counts": self.counts, "guard": list(self.guard), "stats": dict(self.stats), "notes": list(self.notes)}
+        return {"format": FORMAT, "plan_id": self.plan_id, **plain, **rest, **tables}
+
+    def save(self, path: Path) -> None:
+        """Writes the plan for `load_plan`."""
+        path.write_text(json.dumps(self.to_json()), encoding="utf-8")
+
+
+def load_plan(path: Path) -> Plan:
+    """A plan that was saved.
+
+    Raises:
+        PlanError: no plan, one of another version, or one that was changed by hand.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise PlanError(f"{path.name} is no saved plan: {problem}") from problem
+    if not isinstance(saved, dict) or saved.pop("format", None) != FORMAT:
+        raise PlanError(f"{path.name} is no plan of this version: make it anew with crosswalk plan --out")
+    plan_id = saved.pop("plan_id", None)
+    try:
+        plan = Plan(
+            **{
+                **saved,
+                "rows": _table(saved["rows"], ROWS),
+                "references": _table(saved["references"], REFERENCES),
+                "guard": tuple(saved["guard"]),
+                "notes": tuple(saved["notes"]),
+            }
+        )
+    except (KeyError, TypeError, pa.ArrowException) as problem:
+        raise PlanError(f"{path.name} is no whole plan: {problem}") from problem
+    if plan.plan_id != plan_id:
+        raise PlanError(f"{path.name} was changed since it was saved: make it anew with crosswalk plan --out")
+    return plan
+
+
+def _columns(table: pa.Table) -> dict[str, list[Any]]:
+    return {
+        name: (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
+def _table(columns: Mapping[str, list[Any]], schema: pa.Schema) -> pa.Table:
+    arrays = []
+    for kind in schema:
+        values = columns[kind.name]
+        is_moment = pa.types.is_timestamp(kind.type)
+        arrays.append(pa.array(values, pa.int64()).cast(kind.type) if is_moment else pa.array(values, kind.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
