@@ -110,4 +110,4 @@ def _bounds(check: Check) -> str:
 
 
 def _plain(bound: float | str | None) -> str:
-    return f"{bound:,g}" if isinstance(bound, int | float) else bound or ""
+    return f"{bound:.15g}" if isinstance(bound, int | float) else bound or ""
