@@ -5,6 +5,7 @@ error         answers `status` instead of doing the work
 drop          closes the connection instead of doing the work
 throttle      answers the CRM's own "too many requests", with `retry_after` seconds
 expire        withdraws every token first, so that this call is refused
+answer        sends `body` with `status` and `media_type` instead of doing the work: whatever a test needs to see
 html          sends an HTML page with status 200 instead of doing the work
 truncate      does the work, sends the first half of the body as if it were all
 repeat        does the work, sends the first record of the page twice
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-BEFORE = ("latency", "error", "drop", "throttle", "expire", "html")
+BEFORE = ("latency", "error", "drop", "throttle", "expire", "answer", "html")
 AFTER = ("repeat", "empty", "truncate", "cut", "lost", "lost_error", "change", "remove", "insert")
 
 
@@ -39,7 +40,7 @@ class Fault:
         after: so many calls go through before it may strike.
         count: it strikes so often and then no more; None for ever.
         seed: makes the probability repeatable.
-        seconds, status, retry_after, records: what the kind needs.
+        seconds, status, retry_after, records, body, media_type: what the kind needs.
     """
 
     kind: str
@@ -53,6 +54,8 @@ class Fault:
     status: int = 503
     retry_after: int = 1
     records: int = 1
+    body: str = ""
+    media_type: str = "application/json"
     struck: int = 0
     _random: random.Random = field(init=False, repr=False)
 

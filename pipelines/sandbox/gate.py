@@ -86,6 +86,9 @@ class Gate:
             return self.crm.failure(striking["error"].status)
         if "throttle" in striking:
             return self.crm.too_many(call, striking["throttle"].retry_after)
+        if "answer" in striking:
+            canned = striking["answer"]
+            return text(canned.body, canned.status, canned.media_type)
         return text(_PAGE, 200, "text/html") if "html" in striking else None
 
 

@@ -118,7 +118,8 @@ def start(
     if line.startswith("{"):
         return _handle(json.loads(line), process)
     _close(process)
-    raise SandboxError(line.strip() or f"the sandbox ended with exit code {process.wait()}; see {log.name}")
+    code = process.wait()
+    raise SandboxError(line.strip() or f"the sandbox ended with exit code {code}; see {log.name}")
 
 
 def find(data_dir: Path | str) -> SandboxHandle | None:

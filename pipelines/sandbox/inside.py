@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
+import weakref
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -44,11 +45,16 @@ class _Exchange:
 
 
 class _Inside:
-    """Calls an ASGI application from plain code, one call at a time, whatever thread they come from."""
+    """Calls an ASGI application from plain code, one call at a time, from whatever thread or event loop.
+
+    The application runs in one thread of its own: a caller inside a running event loop could not run a second one.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._one_at_a_time = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._worker = ThreadPoolExecutor(1, "sandbox")
+        self.close = weakref.finalize(self, _end, self._worker, self._loop)
 
     def call(self, method: str, url: str, headers: Iterable[tuple[bytes, bytes]], content: bytes) -> _Exchange:
         """Returns the answer; raises httpx.RemoteProtocolError where the sandbox hung up."""
@@ -59,12 +65,19 @@ class _Inside:
             "server": (parts.hostname, parts.port or 80), "root_path": "", "http_version": "1.1",
         }  # fmt: skip
         exchange = _Exchange(content)
-        with self._one_at_a_time:
-            asyncio.run(self._run(scope, exchange))
+        self._worker.submit(self._run, scope, exchange).result()
         return exchange
 
-    async def _run(self, scope: Scope, exchange: _Exchange) -> None:
+    def _run(self, scope: Scope, exchange: _Exchange) -> None:
+        self._loop.run_until_complete(self._answer(scope, exchange))
+
+    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         await self._app(scope, exchange.receive, exchange.send)
+
+
+def _end(worker: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop) -> None:
+    worker.shutdown()
+    loop.close()
 
 
 class HttpxTransport(httpx.BaseTransport):
@@ -78,6 +91,10 @@ class HttpxTransport(httpx.BaseTransport):
         headers = [(name.lower(), value) for name, value in request.headers.raw]
         answered = self._inside.call(request.method, str(request.url), headers, request.read())
         return httpx.Response(answered.status, headers=answered.headers, content=answered.body, request=request)
+
+    def close(self) -> None:
+        """Ends the thread that answers."""
+        self._inside.close()
 
 
 class RequestsAdapter(BaseAdapter):
@@ -107,7 +124,8 @@ class RequestsAdapter(BaseAdapter):
         return _requests_response(answered, request, url)
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Ends the thread that answers."""
+        self._inside.close()
 
 
 def _requests_response(answered: _Exchange, request: requests.PreparedRequest, url: str) -> requests.Response:

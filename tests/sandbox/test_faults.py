@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import orjson
@@ -70,6 +71,8 @@ def test_pages_that_lie(brivity: Sandbox, client: httpx.Client) -> None:
     assert (page.status_code, page.headers["Content-Type"][:9]) == (200, "text/html")
     faults.add("repeat", count=1)
     assert client.get("contacts").json()["contacts"] == [honest[0], *honest]
+    faults.add("answer", count=1, status=200, body='{"contacts": [{"id": 99999999999999999999}], "total": 1}')
+    assert client.get("contacts").json()["contacts"] == [{"id": 99999999999999999999}]
     faults.add("empty", count=1)
     assert client.get("contacts").json()["contacts"] == []
     assert client.get("contacts").json()["contacts"] == honest
@@ -127,6 +130,19 @@ def test_latency(brivity: Sandbox, client: httpx.Client) -> None:
     began = time.monotonic()
     client.get("contacts")
     assert time.monotonic() - began >= 0.05
+
+
+def test_calls_wait_side_by_side(running: SandboxHandle) -> None:
+    """With latency on every call, parallel calls take the time of one."""
+    running.admin("PATCH", "brivity_core/settings", {"latency_ms": 200})
+    url = f"{running.url('brivity_core')}/api/people"
+    with httpx.Client() as client, ThreadPoolExecutor(20) as threads:
+        began = time.monotonic()
+        answers = list(threads.map(client.get, [url] * 20))
+        took = time.monotonic() - began
+    running.admin("PATCH", "brivity_core/settings", {"latency_ms": 0})
+    assert {answer.status_code for answer in answers} == {401}
+    assert 0.2 <= took < 2, "one after the other it would be 4 seconds"
 
 
 def test_a_limit_lets_through_what_it_says_and_no_more() -> None:
