@@ -34,10 +34,9 @@ def held(client: httpx.Client) -> dict[int, dict[str, Any]]:
     return {contact["id"]: contact for contact in client.get("contacts").json()["contacts"]}
 
 
-def step(
-    sandbox: Sandbox, client: httpx.Client, model: dict[int, dict[str, Any]], kind: str, word: str, at: int
-) -> None:
+def take(sandbox: Sandbox, client: httpx.Client, model: dict[int, dict[str, Any]], step: tuple[str, str, int]) -> None:
     """Does one thing to the CRM and to the model of it."""
+    kind, word, at = step
     id = sorted(model)[at % len(model)] if model else 0
     if kind == "create":
         answer = client.post("contacts", json={"last_name": f"x{word}"})
@@ -54,14 +53,14 @@ def step(
 
 
 @given(steps)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_what_was_answered_is_held_and_kept(steps: list[tuple[str, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sandbox = app(folder, ["brivity"], size=10)
         client = client_of(sandbox)
         model = held(client)
-        for kind, word, at in steps:
-            step(sandbox, client, model, kind, word, at)
+        for step in steps:
+            take(sandbox, client, model, step)
         assert held(client) == model
         sandbox.crm("brivity").store.close()
         assert held(client_of(app(folder, ["brivity"]))) == model
