@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.commands.exits import Exit, Stop
-from pipelines.connections.connection import Connection
+from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.errors import NoCredentials, SettingsError
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project, find_project
 from pipelines.connections.redact import Redactor
 from pipelines.connections.resolve import SANDBOX_OWNER, connection_names, resolve
+from pipelines.connections.settings import connection_settings
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.mapping.load import load_schemas
+from pipelines.mapping.load import load_mapping, load_schemas
 from pipelines.mapping.problems import MappingErrors
 
 if TYPE_CHECKING:
@@ -101,3 +102,20 @@ def _sandbox(project: Project, names: list[str], *, quiet: bool) -> SandboxHandl
         where = f"owner {SANDBOX_OWNER}, data/{SANDBOX_OWNER}/"
         print(f"No credentials for {told}: using the built-in sandbox ({where}) at {handle.address}", file=sys.stderr)
     return handle
+
+
+def all_connections(session: Session) -> list[Connection]:
+    """The connections asked for, and all others of the owner that have been read before.
+
+    The others need no credentials here: their raw log is all that is looked at.
+    """
+    asked = {c.name: c for c in session.connections}
+    settings = connection_settings(session.project)
+    for path in sorted(session.owner.raw("x").parent.glob("*.duckdb")):
+        name = path.stem
+        said = settings.get(name) or Settings.model_validate({})
+        mapping_file = session.project.mappings / f"{said.mapping or name}.yml"
+        if name not in asked and mapping_file.is_file():
+            mapping = load_mapping(mapping_file, session.schemas)
+            asked[name] = Connection(name, session.owner, mapping, said, session.is_sandbox, mapping.connection)
+    return [asked[name] for name in sorted(asked)]

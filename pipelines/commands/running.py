@@ -1,0 +1,144 @@
+"""One run: every stage in its order, over the connections asked for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.commands.exits import Exit, Stop, worst
+from pipelines.commands.extracting import Wanted, extract_all
+from pipelines.commands.progress import progress
+from pipelines.commands.report import Report
+from pipelines.commands.session import Session, open_session
+from pipelines.connections.locks import LockHeld
+
+if TYPE_CHECKING:
+    from pipelines.state.database import State
+
+STAGES = ("extract", "staging", "unify", "check", "publish", "push")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What was asked for on the command line."""
+
+    names: list[str]
+    data_dir: Path | None = None
+    sandbox: bool = False
+    full_refresh: bool = False
+    stages: frozenset[str] = field(default_factory=lambda: frozenset(STAGES))
+    push: str | None = None
+    limit: int | None = None
+    only: str | None = None
+    allow_mass_change: bool = False
+    quiet: bool = False
+
+
+def run(options: RunOptions) -> tuple[Report, Exit]:
+    """Takes the connections the whole way; what fails is told in the report, and the rest goes on.
+
+    Raises:
+        Stop: before anything was read (settings, mappings, a state that is newer than this program).
+    """
+    with open_session(
+        options.names, data_dir=options.data_dir, sandbox=options.sandbox, quiet=options.quiet
+    ) as session:
+        return _run(session, options)
+
+
+def _run(session: Session, options: RunOptions) -> tuple[Report, Exit]:
+    from pipelines.state import runs
+
+    started = time.monotonic()
+    with open_state_of(session) as state:
+        report = Report(runs.new_run_id(), session.owner.name, session.is_sandbox)
+        runs.start(state, [c.name for c in session.connections], report.run_id)
+        try:
+            _stages(session, options, report, state)
+        except LockHeld as held:
+            report.stop(Exit.LOCKED, str(held))
+        except Stop as stopped:
+            report.stop(stopped.code, stopped.message)
+        code = worst(report.exit_codes)
+        report.seconds = time.monotonic() - started
+        runs.count(state, report.run_id, [runs.Count(*c) for c in report.counts()])
+        runs.finish(state, report.run_id, int(code), {"messages": report.messages, "seconds": report.seconds})
+    return report, code
+
+
+@contextmanager
+def open_state_of(session: Session) -> Iterator[State]:
+    """The owner's state.
+
+    Raises:
+        Stop: a newer program has written it.
+    """
+    from pipelines.state.database import open_state
+    from pipelines.state.version import NewerStateError
+
+    try:
+        state = open_state(session.owner)
+    except NewerStateError as problem:
+        raise Stop(Exit.WRONG_SETTINGS, str(problem)) from None
+    with state:
+        yield state
+
+
+def _stages(session: Session, options: RunOptions, report: Report, state: State) -> None:
+    with ExitStack() as held:
+        checks = held.enter_context(_Checks())
+        if not session.owner.crm.exists():
+            checks.prepare()
+        if "extract" in options.stages:
+            wanted = Wanted(options.full_refresh, options.limit, options.only)
+            with progress(quiet=options.quiet) as told:
+                session_came_through = extract_all(session.connections, wanted, report, state=state, progress=told)
+        else:
+            session_came_through = session.connections
+        if any(row.new or row.changed or row.deleted for row in report.rows):
+            checks.prepare()
+        published = _transform(session, options, report, state, checks)
+        if published and "push" in options.stages:
+            from pipelines.commands.pushing import push_all
+
+            push_all(session, session_came_through, options, report, state)
+
+
+def _transform(session: Session, options: RunOptions, report: Report, state: State, checks: _Checks) -> bool:
+    from pipelines.commands.transforming import Transforming
+
+    passing = Transforming(
+        session, state, report, options.stages, checks.take, check_growth=not options.allow_mass_change
+    )
+    return passing.run()
+
+
+class _Checks:
+    """The process of the checks: its import takes seconds, so it starts while other stages work, if it will be needed."""
+
+    def __init__(self) -> None:
+        self._worker: Any = None
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        from pipelines.check.process import start_worker
+
+        with self._lock:
+            if self._worker is None:
+                self._worker = start_worker()
+
+    def take(self) -> Any:
+        self.prepare()
+        return self._worker
+
+    def __enter__(self) -> _Checks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.close()

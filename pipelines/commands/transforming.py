@@ -1,0 +1,148 @@
+"""From raw logs to golden records, and to the file that analysts open: staging, unify, check, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.commands.exits import Exit
+from pipelines.commands.report import Report, Row
+from pipelines.commands.session import Session, all_connections
+from pipelines.connections.locks import lock
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.check.process import Worker
+    from pipelines.state.database import State
+
+WAIT_SECONDS = 60
+
+
+@dataclass
+class Transforming:
+    """One pass over an owner's warehouse. `start_checks` gives the process that has Great Expectations in it."""
+
+    session: Session
+    state: State
+    report: Report
+    stages: frozenset[str]
+    start_checks: Callable[[], Worker]
+    check_growth: bool = True
+
+    def run(self) -> bool:
+        """Brings the owner's tables and published file up to date; False where checks failed."""
+        from pipelines.warehouse.connect import open_warehouse
+
+        owner = self.session.owner
+        with lock(owner, "warehouse", "unifying and publishing", wait_seconds=WAIT_SECONDS):
+            con = open_warehouse(owner)
+            try:
+                if "staging" in self.stages:
+                    self._stage(con)
+                if "unify" in self.stages:
+                    self._unify(con)
+                return self._publish(con) if "publish" in self.stages else True
+            finally:
+                con.close()
+
+    def _stage(self, con: duckdb.DuckDBPyConnection) -> None:
+        from pipelines.staging.echoes import load_echoes
+        from pipelines.staging.stage import stage
+
+        load_echoes(con, self.state, self.session.schemas)
+        asked = {c.name for c in self.session.connections}
+        for connection in all_connections(self.session):
+            for counts in stage(con, connection, self.session.schemas):
+                if connection.name in asked or counts.rebuilt:
+                    self.report.rows.append(
+                        Row(
+                            "staging",
+                            counts.entity,
+                            connection.name,
+                            came_in=counts.records,
+                            changed=counts.rebuilt,
+                            unchanged=max(0, counts.staged - counts.rebuilt),
+                            rejected=counts.rejected_records,
+                            seconds=counts.seconds,
+                        )
+                    )
+
+    def _unify(self, con: duckdb.DuckDBPyConnection) -> None:
+        from pipelines.unify.run import unify
+        from pipelines.unify.sources import source_of
+
+        sources = [source_of(c) for c in all_connections(self.session)]
+        for counts in unify(con, self.state, self.session.schemas, sources, run_id=self.report.run_id):
+            if counts.records:
+                self.report.rows.append(
+                    Row(
+                        "unify",
+                        counts.entity,
+                        came_in=counts.records,
+                        new=counts.new,
+                        changed=counts.rebuilt,
+                        unchanged=max(0, counts.golden - counts.rebuilt),
+                        unified=counts.golden,
+                        seconds=counts.seconds,
+                    )
+                )
+
+    def _publish(self, con: duckdb.DuckDBPyConnection) -> bool:
+        from pipelines.publish.content import content_version, published_version
+
+        owner, schemas = self.session.owner, self.session.schemas
+        if published_version(owner) == content_version(con, schemas):
+            self.report.published = str(owner.crm)
+            return True
+        started = time.monotonic()
+        candidate = self._candidate(con)
+        if not self._check(candidate):
+            return False
+        from pipelines.publish.swap import publish
+
+        publish(owner, candidate, self.report.run_id)
+        self.report.published = str(owner.crm)
+        golden = {row.entity: row.unified for row in self.report.rows if row.stage == "unify"}
+        for entity, count in golden.items():
+            self.report.rows.append(
+                Row("publish", entity, published=count, seconds=time.monotonic() - started)
+            )
+        return True
+
+    def _candidate(self, con: duckdb.DuckDBPyConnection) -> Any:
+        from pipelines.publish.candidate import LAST, build_candidate
+        from pipelines.state.snapshot import snapshot
+
+        return build_candidate(
+            con,
+            self.session.owner,
+            self.session.schemas,
+            lambda target: snapshot(self.state, target, known=LAST),
+            self.report.run_id,
+        )
+
+    def _check(self, candidate: Any) -> bool:
+        from pipelines.check.run import check
+        from pipelines.state import checks
+
+        with self.start_checks() as worker:
+            found = check(
+                self.session.owner,
+                candidate,
+                self.session.schemas,
+                worker=worker,
+                run_id=self.report.run_id,
+                check_growth=self.check_growth,
+            )
+        checks.save(self.state, self.report.run_id, found.for_state())
+        found.write_into(candidate)
+        self.report.rows.append(
+            Row("check", "all", came_in=len(found.results), failed=len(found.errors), seconds=found.seconds)
+        )
+        self.report.messages += [str(result) for result in [*found.errors, *found.warnings]]
+        if not found.ok:
+            self.report.stop(Exit.CHECKS_FAILED, "checks failed: nothing was published, nothing will be pushed")
+        return found.ok
