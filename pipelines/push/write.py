@@ -1,0 +1,208 @@
+"""Canonical values to the CRM's own record shape: the inverse of the mapping's fields.
+
+A path through a list, and a list itself, is written by read, change, write: members that we do not know stay.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
+from pipelines.mapping.language import Connection, Entity, FieldMapping
+from pipelines.push.inverse import UnwritableError, to_theirs
+from pipelines.push.paths import MISSING, get, list_above, put
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes one entity of one CRM. `wire` says its phone region and time zone."""
+
+    entity: Entity
+    schema: CanonicalEntity
+    wire: Connection
+
+    def body(
+        self, values: Mapping[str, Any], current: Any = None, already: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The CRM's fields for the canonical values, without `wrap`.
+
+        Args:
+            values: canonical values by field; references as the CRM's own ids; None clears (undo only).
+            current: the record as it is now; None where it is not known or does not exist yet.
+            already: canonical values that the record has; members of a union that stand there are not added again.
+
+        Raises:
+            UnwritableError: a value cannot be said in this CRM; the message names the field.
+        """
+        body: dict[str, Any] = {}
+        for name, value in values.items():
+            try:
+                self._write(body, name, self._missing(name, value, (already or {}).get(name)), current)
+            except (UnwritableError, ValueError) as problem:
+                raise UnwritableError(f"{name}: {problem}") from problem
+        return body
+
+    def needs_current(self, names: Iterable[str]) -> bool:
+        """Whether writing these fields needs the record as it is now."""
+        return any(self._touches_list(self.entity.fields[n]) for n in names if n in self.entity.fields)
+
+    def _missing(self, name: str, value: Any, has: Any) -> Any:
+        canonical, field = self.schema.fields[name], self.entity.fields[name]
+        is_union = canonical.survivorship == "union" or canonical.to is not None
+        if field.each is None or not (is_union and isinstance(value, list) and isinstance(has, list)):
+            return value
+        return [member for member in value if member not in has]
+
+    def _touches_list(self, field: FieldMapping) -> bool:
+        way = _written_path(field)
+        shared = field.split is not None and field.write_to is None
+        return shared or (field.each is not None and field.write_to is None) or bool(way and list_above(way))
+
+    def _write(self, body: dict[str, Any], name: str, value: Any, current: Any) -> None:
+        field, canonical = self.entity.fields[name], self.schema.fields[name]
+        if field.split is not None and field.write_to is None:
+            _put(body, field.split, _rejoined(field, body, value, current), current)
+        elif field.each is not None and field.write_to is None:
+            _put(body, field.each, self._members(field, canonical, value, current), current)
+        else:
+            path = _written_path(field)
+            if path is None:
+                raise UnwritableError("the mapping does not say where it is written")
+            _put(body, path, self._value(field, canonical, value, get(current, path)), current)
+
+    def _value(self, field: FieldMapping, canonical: CanonicalField, value: Any, now_there: Any) -> Any:
+        if value is None:
+            return self.entity.push.clear if self.entity.push else None
+        if isinstance(value, list):
+            sample = now_there[0] if isinstance(now_there, list) and now_there else MISSING
+            members = [to_theirs(member, canonical, field, self.wire, sample) for member in value]
+            is_text = isinstance(now_there, str) or (
+                "separator" in field.model_fields_set and now_there in (MISSING, None)
+            )
+            return field.separator.join(map(str, members)) if is_text else members
+        return to_theirs(value, canonical, field, self.wire, now_there)
+
+    def _members(self, field: FieldMapping, canonical: CanonicalField, value: Any, current: Any) -> Any:
+        """The list as it will be: what is there and unknown to us, and every member that we want."""
+        there = get(current, field.each)
+        is_text = isinstance(there, str) or ("separator" in field.model_fields_set and not isinstance(there, list))
+        if is_text:
+            there = [
+                part for part in str("" if there in (MISSING, None) else there).split(field.separator) if part.strip()
+            ]
+        members = copy.deepcopy(there) if isinstance(there, list) else []
+        wanted = [value] if not isinstance(value, list) else value
+        ours = [place for place, member in enumerate(members) if _is_ours(field, member)]
+        if field.take == "first" or canonical.type != "list":
+            self._set_first(field, canonical, members, ours, wanted[0])
+        else:
+            self._set_all(field, canonical, members, ours, wanted)
+        return field.separator.join(map(str, members)) if is_text else members
+
+    def _set_first(
+        self, field: FieldMapping, canonical: CanonicalField, members: list[Any], ours: list[int], value: Any
+    ) -> None:
+        before = _inner(field, members[ours[0]]) if ours else MISSING
+        made = self._value(field, canonical, value, before)
+        if ours and isinstance(members[ours[0]], dict) and field.path:
+            put(members[ours[0]], field.path, made)
+        elif ours:
+            members[ours[0]] = made
+        else:
+            members.append(_new_member(field, made))
+
+    def _set_all(
+        self,
+        field: FieldMapping,
+        canonical: CanonicalField,
+        members: list[Any],
+        ours: list[int],
+        wanted: list[Any] | Any,
+    ) -> None:
+        sample = _inner(field, members[ours[0]]) if ours else MISSING
+        made = [to_theirs(one, canonical, field, self.wire, sample) for one in wanted if one is not None]
+        there = {_plain(_inner(field, members[place])) for place in ours}
+        if canonical.survivorship != "union" and canonical.to is None:
+            keep = {_plain(one) for one in made}
+            gone = [place for place in ours if _plain(_inner(field, members[place])) not in keep]
+            for place in reversed(gone):
+                del members[place]
+        members += [_new_member(field, one) for one in made if _plain(one) not in there]
+
+
+def values_of(changes: Mapping[str, str | None]) -> dict[str, Any]:
+    """JSON texts as values; numbers stay exact."""
+    return {name: None if text is None else json.loads(text, parse_float=Decimal) for name, text in changes.items()}
+
+
+def wrapped(body: dict[str, Any], wrap: str | None) -> dict[str, Any]:
+    """The body with the fields below `wrap`."""
+    if wrap is None:
+        return body
+    outer: dict[str, Any] = {}
+    put(outer, wrap, body)
+    return outer
+
+
+def _written_path(field: FieldMapping) -> str | None:
+    if field.write_to is not None:
+        return field.write_to
+    return field.first_of[0] if field.first_of else field.path if field.each is None else None
+
+
+def _put(body: dict[str, Any], path: str, value: Any, current: Any) -> None:
+    """Writes below the path; a list on the way, or an object, comes along whole, as it is now."""
+    above = list_above(path)
+    if above is not None and get(body, above) is MISSING:
+        there = get(current, above)
+        if isinstance(there, list):
+            put(body, above, copy.deepcopy(there))
+    put(body, path, value)
+
+
+def _is_ours(field: FieldMapping, member: Any) -> bool:
+    for path, wanted in field.where.items():
+        options = wanted if isinstance(wanted, list) else [wanted]
+        if _plain(get(member, path)) not in {_plain(option) for option in options}:
+            return False
+    return True
+
+
+def _inner(field: FieldMapping, member: Any) -> Any:
+    return get(member, field.path) if field.path else member
+
+
+def _new_member(field: FieldMapping, made: Any) -> Any:
+    if not field.path:
+        return made
+    member = copy.deepcopy(dict(field.new))
+    for path, wanted in field.where.items():
+        if get(member, path) is MISSING:
+            put(member, path, wanted[0] if isinstance(wanted, list) else wanted)
+    put(member, field.path, made)
+    return member
+
+
+def _plain(value: Any) -> str:
+    return "" if value is MISSING or value is None else str(value).strip().casefold()
+
+
+def _rejoined(field: FieldMapping, body: dict[str, Any], value: Any, current: Any) -> str:
+    """Their one text with our part of it replaced."""
+    path, separator = field.split or "", field.separator
+    there = get(body, path)
+    text = get(current, path) if there is MISSING else there
+    words = [] if text in (MISSING, None) else str(text).split(separator)
+    mine = "" if value is None else str(value)
+    if field.part in {"first", "rest"}:
+        first, rest = separator.join(words[:1]), separator.join(words[1:])
+        parts = (mine, rest) if field.part == "first" else (first, mine)
+    else:
+        before, last = separator.join(words[:-1] or words), separator.join(words[-1:] if len(words) > 1 else [])
+        parts = (mine, last) if field.part == "before_last" else (before, mine)
+    return separator.join(part for part in parts if part)
