@@ -83,8 +83,8 @@ def record_build(con: duckdb.DuckDBPyConnection, table: str, fingerprint: str, r
 
 def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
     """Hash of all rows of a table or view, whatever their order."""
-    row = con.execute(f"select count(*), sum(hash(t)::hugeint) from {_quoted(table)} t").fetchall()[0]
-    shape = con.execute(f"describe {_quoted(table)}").fetchall()
+    row = con.execute(f"select count(*), sum(hash(t)::hugeint) from {quoted(table)} t").fetchall()[0]
+    shape = con.execute(f"describe {quoted(table)}").fetchall()
     return md5(repr((row, shape)).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -115,8 +115,8 @@ def _build_one(con: duckdb.DuckDBPyConnection, model: Model, inputs: dict[str, s
         return Build(model.table, last.rows, False, "unchanged", time.perf_counter() - started)
     con.execute("begin transaction")
     try:
-        con.execute(f"create or replace table {_quoted(model.table)} as {model.sql}")
-        rows = int(con.execute(f"select count(*) from {_quoted(model.table)}").fetchall()[0][0])
+        con.execute(f"create or replace table {quoted(model.table)} as {model.sql}")
+        rows = int(con.execute(f"select count(*) from {quoted(model.table)}").fetchall()[0][0])
         new = Recorded(_fingerprint(model.fingerprint, inputs), rows, model.fingerprint, inputs)
         _record(con, model.table, new)
         con.execute("commit")
@@ -145,5 +145,6 @@ def _record(con: duckdb.DuckDBPyConnection, table: str, new: Recorded) -> None:
     )
 
 
-def _quoted(table: str) -> str:
+def quoted(table: str) -> str:
+    """schema.table as SQL, whatever characters a name has."""
     return ".".join(ident(part) for part in table.split("."))
