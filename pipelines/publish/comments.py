@@ -26,13 +26,15 @@ COLUMNS = """
 def comment_all(con: duckdb.DuckDBPyConnection, schemas: Mapping[str, CanonicalEntity]) -> None:
     """Write the comments into the database that `con` uses; what has no description stays without (see `unexplained`).
 
+    A table that has a comment is left alone: it came with those of its columns from the file of before.
+
     Args:
         con: opened for writing, the published file its current database.
         schemas: canonical schemas by entity.
     """
     con.execute("begin transaction")
-    for schema, name, kind, _ in con.execute(RELATIONS).fetchall():
-        note = described(f"{schema}.{name}", schemas)
+    for schema, name, kind, comment in con.execute(RELATIONS).fetchall():
+        note = None if comment else described(f"{schema}.{name}", schemas)
         if note:
             _comment(con, f"{ident(schema)}.{ident(name)}", kind, note, _columns(con, schema, name))
     con.execute("commit")

@@ -94,6 +94,45 @@ def test_each_broken_rule_is_found(checked: Checked, sql: str, field: str | None
     assert failure(checked(sql), field, words).failed == failed
 
 
+WORDS = [
+    ({"expect": "not_be_null"}, "x = null"),
+    ({"expect": "be_unique"}, "x = 'same'"),
+    ({"expect": "match_regex", "value": r"^\p{L}{1,3}:?\d+$"}, "x = '??'"),
+    ({"expect": "not_match_regex", "value": "%"}, "x = '100%'"),
+    ({"expect": "have_length_between", "min": 2, "max": 9}, "x = 'x'"),
+    ({"expect": "sql", "value": "x not in ('a:b{c}', ':x', '{batch}')"}, "x = 'a:b{c}'"),
+    ({"expect": "have_length_between", "max": 2}, "many = ['a', 'b', 'c']"),
+    ({"expect": "be_in_set", "value": ["it's", "a"]}, "many = ['b']"),
+    ({"expect": "match_regex", "value": "^.{1}$"}, "many = ['it', 'a']"),
+    ({"expect": "not_be_null"}, "many = null"),
+]
+
+
+def test_every_word_holds_and_breaks(owner: Owner, make: Callable[..., Path], worker: Worker) -> None:
+    def checks(column: str) -> list[dict[str, object]]:
+        return [check | {"says": change} for check, change in WORDS if change.startswith(column)]
+
+    fields = {
+        "x": {"type": "text", "description": "X", "checks": checks("x")},
+        "many": {"type": "list", "of": "text", "description": "Many", "checks": checks("many")},
+    }
+    table = [{"expect": "be_between", "value": "row_count", "max": 10}, {"expect": "be_unique", "value": ["x", "many"]}]
+    one = {"entity": "tests", "singular": "test", "description": "T", "fields": fields, "checks": table}
+    schemas = {"tests": CanonicalEntity.model_validate(one)}
+    create = (
+        "create table unified.tests as select 't' || i as test_id, 'é:' || i as x, ['a'] as many from range(10) t(i)"
+    )
+    good = check(owner, make(create), schemas, worker=worker)
+    assert [str(r) for r in good.results if not r.passed] == []
+    for _, change in WORDS:
+        broken = check(
+            owner, make(f"{create}; update unified.tests set {change} where test_id < 't2'"), schemas, worker=worker
+        )
+        assert {r.failed for r in broken.warnings if r.says == change} == {2}, change
+    twice = check(owner, make(f"{create}; insert into unified.tests from unified.tests"), schemas, worker=worker)
+    assert {r.expectation for r in twice.warnings} >= {"at most 10 tests", "no two tests with the same x and many"}
+
+
 def test_what_cannot_be_evaluated_has_failed(checked: Checked) -> None:
     report = checked("alter table unified.contacts drop amount")
     assert not report.ok
