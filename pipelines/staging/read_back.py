@@ -1,0 +1,104 @@
+"""Reads single records as staging would, without a warehouse: what push compares and remembers after a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from pipelines.connections.connection import Connection
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.staging.columns import layout
+from pipelines.staging.phones import parse_phones
+from pipelines.staging.render import phone_texts_sql, records_sql
+from pipelines.warehouse.models import ident
+
+MOMENT = pa.timestamp("us", tz="UTC")
+SOURCE = "read_back_records"
+
+
+class RecordReader:
+    """Reads records of one connection in memory; call it with an entity and raw records.
+
+    The answer has one row for each record, in their order: `place`, `modified_at` (us), `is_deleted`, `is_in_scope`,
+    `values_hash`, `absent_fields`, `unreadable_fields`, and each mapped canonical field as JSON text (None: no value). A
+    record that is no object has no row.
+    """
+
+    def __init__(self, connection: Connection, schemas: Mapping[str, CanonicalEntity]) -> None:
+        self._connection, self._schemas = connection, schemas
+        self._con = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+        self._con.execute("SET TimeZone = 'UTC'")
+        self._con.execute("CREATE SCHEMA staging")
+        self._con.execute(
+            f"CREATE TABLE {SOURCE} (line BIGINT, id VARCHAR, hash VARCHAR, modified VARCHAR, deleted BOOLEAN, "
+            "seen TIMESTAMPTZ, record JSON, first_seen TIMESTAMPTZ, first_modified VARCHAR)"
+        )
+        self._con.execute("CREATE TABLE staging.phone_numbers (raw VARCHAR, region VARCHAR, e164 VARCHAR)")
+        self._sql: dict[str, tuple[str | None, str]] = {}
+
+    def __call__(self, entity: str, records: Sequence[Any]) -> list[dict[str, Any]]:
+        """Reads raw records of an entity."""
+        phones, query = self._rendered(entity)
+        self._con.execute(f"DELETE FROM {SOURCE}")
+        self._con.register("given_records", self._given(entity, records))
+        self._con.execute(f"INSERT INTO {SOURCE} SELECT * FROM given_records")
+        self._con.unregister("given_records")
+        if phones is not None:
+            region = self._connection.mapping.connection.phone_region
+            parse_phones(self._con, phones, region, remembered="staging.phone_numbers")
+        found = self._con.execute(f"EXECUTE {query}")
+        names = [column[0] for column in found.description or []]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def close(self) -> None:
+        """Frees the memory."""
+        self._con.close()
+
+    def _rendered(self, entity: str) -> tuple[str | None, str]:
+        if entity not in self._sql:
+            plan = layout(self._connection, entity, self._schemas[entity])
+            mapped = [column.name for column in plan.columns]
+            values = "".join(f", to_json({ident(name)})::varchar as {ident(name)}" for name in mapped)
+            kept = "epoch_us(modified_at) as modified_at, is_deleted, is_in_scope, values_hash, absent_fields, unreadable_fields"
+            query = (
+                f"select source_id::bigint as place, {kept}{values} "
+                f"from ({records_sql(plan, 'staging', SOURCE)}) order by place"
+            )
+            name = f"read_{len(self._sql)}"
+            self._con.execute(f"PREPARE {name} AS {query}")
+            self._sql[entity] = phone_texts_sql(plan, SOURCE), name
+        return self._sql[entity]
+
+    def _given(self, entity: str, records: Sequence[Any]) -> pa.Table:
+        modified = self._connection.mapping.entities[entity].modified
+        number, none = len(records), pa.nulls(len(records), MOMENT)
+        times = [_at(record, modified) if modified else None for record in records]
+        return pa.table(
+            {
+                "line": pa.array(range(number), pa.int64()),
+                "id": pa.array([str(place) for place in range(number)], pa.string()),
+                "hash": pa.array([""] * number, pa.string()),
+                "modified": pa.array(times, pa.string()),
+                "deleted": pa.array([False] * number, pa.bool_()),
+                "seen": none,
+                "record": pa.array([orjson.dumps(record).decode() for record in records], pa.string()),
+                "first_seen": none,
+                "first_modified": pa.array(times, pa.string()),
+            }
+        )
+
+
+def _at(record: Any, path: str) -> str | None:
+    found = record
+    for part in path.split("."):
+        if isinstance(found, dict):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return None
+    return None if found is None or isinstance(found, dict | list) else str(found)
