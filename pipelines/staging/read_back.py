@@ -24,8 +24,8 @@ class RecordReader:
     """Reads records of one connection in memory; call it with an entity and raw records.
 
     The answer has one row for each record, in their order: `place`, `modified_at` (us), `is_deleted`, `is_in_scope`,
-    `values_hash`, `absent_fields`, `unreadable_fields`, and each mapped canonical field as JSON text (None: no value). A
-    record that is no object has no row.
+    `values_hash`, `absent_fields`, `unreadable_fields`, and each mapped canonical field as JSON text (None: no value).
+    A record that is no object has no row.
     """
 
     def __init__(self, connection: Connection, schemas: Mapping[str, CanonicalEntity]) -> None:
@@ -63,7 +63,10 @@ class RecordReader:
             plan = layout(self._connection, entity, self._schemas[entity])
             mapped = [column.name for column in plan.columns]
             values = "".join(f", to_json({ident(name)})::varchar as {ident(name)}" for name in mapped)
-            kept = "epoch_us(modified_at) as modified_at, is_deleted, is_in_scope, values_hash, absent_fields, unreadable_fields"
+            kept = (
+                "epoch_us(modified_at) as modified_at, is_deleted, is_in_scope, values_hash, absent_fields, "
+                "unreadable_fields"
+            )
             query = (
                 f"select source_id::bigint as place, {kept}{values} "
                 f"from ({records_sql(plan, 'staging', SOURCE)}) order by place"
