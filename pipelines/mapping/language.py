@@ -245,6 +245,7 @@ class Entity(Strict):
 
     extract: Extract
     get: Request | None = Field(None, description="One record by {id}: confirms absences, reads back, checks freshness")
+    get_batch: Batch | None = Field(None, description="Many records by id in one call, instead of `get`")
     id: Path | list[Path]
     modified: Path | None = None
     deleted: Deleted | None = None

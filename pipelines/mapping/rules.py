@@ -98,7 +98,7 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
     ):
         if not re.fullmatch(form, value := getattr(connection, key)):
             yield document.problem((at, key), f"found {value!r}", of_value=True, expected=said)
-    if connection.timezone not in zoneinfo.available_timezones():
+    if not _is_zone(connection.timezone):
         near = nearest_name(connection.timezone, zoneinfo.available_timezones())
         yield document.problem((at, "timezone"), f"{connection.timezone!r} is no zone", of_value=True, nearest=near)
     for i, limit in enumerate(connection.limits):
@@ -106,6 +106,14 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
     if mapping.webhook is not None:
         scheme = mapping.webhook.scheme
         yield from _Registry("signature scheme", known.webhook_schemes).check(document, ("webhook", "scheme"), scheme)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return True
 
 
 def _pattern(document: Document, parts: Parts, pattern: str | None) -> Iterator[Problem]:
