@@ -27,8 +27,6 @@ def facts(entity: CanonicalEntity, tables: Collection[str], before: Counts | Non
         yield from _sources(entity, tables)
         if before is not None:
             yield from _growth(entity, before)
-    if f"unified.{one}_lineage" in tables:
-        yield _points_to_golden(entity, "lineage", "")
     if f"unified.{one}_redirects" in tables:
         yield from _redirects(entity)
     if {f"staging.{name}", "quality.rejected_records"} <= set(tables):
@@ -63,7 +61,14 @@ def _sources(entity: CanonicalEntity, tables: Collection[str]) -> Iterator[Expec
     name, one, key = entity.entity, entity.singular, f"{entity.singular}_id"
     sources = f"unified.{one}_sources"
     yield from _key(sources, name, "record_key")
-    yield _points_to_golden(entity, "sources", "and not is_deleted")
+    yield no_rows(
+        sources,
+        name,
+        f"living source records are of golden {name} that are here",
+        f"select {key}, record_key from {{batch}} "
+        f"where not is_deleted and {key} not in (select {key} from unified.{ident(name)})",
+        shows=("record_key", key),
+    )
     yield no_rows(
         f"unified.{name}",
         name,
@@ -81,14 +86,6 @@ def _sources(entity: CanonicalEntity, tables: Collection[str]) -> Iterator[Expec
             says="Records were read and got lost on the way",
             shows=("record_key",),
         )
-
-
-def _points_to_golden(entity: CanonicalEntity, what: str, living: str) -> Expectation:
-    one, key = entity.singular, f"{entity.singular}_id"
-    golden = f"select {key} from unified.{ident(entity.entity)}"
-    query = f"select distinct {key} from {{batch}} where {key} not in ({golden}) {living}"
-    words = f"{what} are of golden {entity.entity} that are here"
-    return no_rows(f"unified.{one}_{what}", entity.entity, words, query, shows=(key,))
 
 
 def _redirects(entity: CanonicalEntity) -> Iterator[Expectation]:

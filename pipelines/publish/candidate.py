@@ -16,8 +16,8 @@ import duckdb
 from pipelines.connections.owner import Owner
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.publish.comments import comment_all
-from pipelines.publish.content import content_version, relations
-from pipelines.publish.contract import contract, described
+from pipelines.publish.content import content_version, published_relations
+from pipelines.publish.contract import contract
 from pipelines.warehouse.connect import configuration
 from pipelines.warehouse.models import ident, literal
 
@@ -142,7 +142,7 @@ def _copy_warehouse(con: duckdb.DuckDBPyConnection, path: Path, schemas: Schemas
     try:
         for schema in contract().schemas:
             con.execute(f"create schema if not exists {COPY}.{ident(schema)}")
-        wanted = [r for r in relations(con) if described(f"{r.schema}.{r.name}", schemas)]
+        wanted = published_relations(con, schemas)
         for relation in (r for r in wanted if r.view is None):
             _copy_rows(con, catalog, relation.table)
         _copy_views(con, catalog, {r.table: r.view for r in wanted if r.view is not None})

@@ -25,6 +25,7 @@ RELATIONS = """
     select schema_name, view_name, sql from duckdb_views()
     where database_name = current_database() and not internal and not temporary
     order by 1, 2"""
+SOURCES = ("unified", "staging", "quality")
 BUILDS = "select table_name, fingerprint from meta.builds where fingerprint is not null"
 
 
@@ -41,26 +42,35 @@ class Relation(NamedTuple):
         return f"{ident(self.schema)}.{ident(self.name)}"
 
 
-def relations(con: duckdb.DuckDBPyConnection) -> list[Relation]:
-    """All tables and views of the database that `con` uses."""
-    return [Relation(*row) for row in con.execute(RELATIONS).fetchall()]
+def published_relations(con: duckdb.DuckDBPyConnection, schemas: Mapping[str, CanonicalEntity]) -> list[Relation]:
+    """The tables and views of a warehouse that are published; what state knows comes from state."""
+    found = [Relation(*row) for row in con.execute(RELATIONS).fetchall() if row[0] in SOURCES]
+    return [r for r in found if described(f"{r.schema}.{r.name}", schemas)]
 
 
 def content_version(con: duckdb.DuckDBPyConnection, schemas: Mapping[str, CanonicalEntity]) -> str:
     """One hash of all that would be published, but history: equal hashes mean equal tables.
 
-    A table counts by its fingerprint in meta.builds (unpublished ones too: a view may read them), or else by a hash of
-    its rows; schemas and descriptions count as well.
+    A table counts by its fingerprint in meta.builds (unpublished ones too: a view may read them), and what goes with
+    the golden records of an entity (sources, matches, ...) by theirs; any other by a hash of its rows. Schemas and
+    descriptions count as well.
     """
-    found = relations(con)
-    builds = dict(con.execute(BUILDS).fetchall()) if ("meta", "builds") in {(r.schema, r.name) for r in found} else {}
+    builds = _builds(con)
     parts = [FILE.read_text(encoding="utf-8")] + [schemas[name].model_dump_json() for name in sorted(schemas)]
     parts += [f"{table} {fingerprint}" for table, fingerprint in sorted(builds.items())]
-    for relation in found:
+    built_with = tuple(f"unified.{s.singular}_" for s in schemas.values() if f"unified.{s.entity}" in builds)
+    for relation in published_relations(con, schemas):
         name = f"{relation.schema}.{relation.name}"
-        if name not in builds and described(name, schemas):
-            parts.append(f"{name} {relation.view or content_hash(con, name)}")
+        if relation.view is not None:
+            parts.append(f"{name} {relation.view}")
+        elif name not in builds and not name.startswith(built_with):
+            parts.append(f"{name} {content_hash(con, name)}")
     return md5("\n".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _builds(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    there = "select 1 from information_schema.tables where table_schema = 'meta' and table_name = 'builds'"
+    return dict(con.execute(BUILDS).fetchall()) if con.execute(there).fetchall() else {}
 
 
 def published_version(owner: Owner) -> str | None:

@@ -23,6 +23,7 @@ class TableEntry(Strict):
 
     says: str = Field(description="What the table is and what one row is; {entities}, {singular}, ... are filled in")
     fields: bool = Field(False, description="It also has the canonical fields of its entity")
+    for_each_field: dict[str, str] = Field(default_factory=dict, description="Columns in which {field} stands")
     columns: dict[str, str] = Field(default_factory=dict, description="Columns that mean something else elsewhere")
 
 
@@ -61,9 +62,9 @@ def described(table: str, schemas: Mapping[str, CanonicalEntity]) -> TableNote |
             names = _names(entity)
             found = re.fullmatch(_regex(pattern, names), table)
             if found:
-                words = {**names, **found.groupdict()}
-                fields = _field_comments(entity, table) if entry.fields and entity else {}
-                return TableNote(_filled(entry.says, words), {**contract().columns, **fields, **entry.columns})
+                words = {**names, **found.groupdict(), "table": table}
+                columns = {**contract().columns, **_of_fields(entry, entity, words), **entry.columns}
+                return TableNote(_filled(entry.says, words), columns)
     return None
 
 
@@ -84,9 +85,14 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _field_comments(entity: CanonicalEntity, table: str) -> dict[str, str]:
-    of_source = table.startswith("staging.")
-    return {name: field_comment(field, of_source=of_source) for name, field in entity.fields.items()}
+def _of_fields(entry: TableEntry, entity: CanonicalEntity | None, words: Mapping[str, str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for name, field in entity.fields.items() if entity else ():
+        if entry.fields:
+            columns[name] = field_comment(field, of_source=words["table"].startswith("staging."))
+        named = {**words, "field": name}
+        columns |= {_filled(column, named): _filled(text, named) for column, text in entry.for_each_field.items()}
+    return columns
 
 
 def field_comment(field: CanonicalField, *, of_source: bool = False) -> str:

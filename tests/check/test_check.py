@@ -69,7 +69,7 @@ def test_a_share_may_fail_and_personal_data_is_not_shown(checked: Checked) -> No
     [
         ("insert into unified.contacts from unified.contacts where contact_id = 'c1'", "contact_id", "twice", 2),
         ("insert into unified.contact_sources from unified.contact_sources limit 1", "record_key", "twice", 2),
-        ("delete from unified.contacts where contact_id in ('c1', 'c2')", None, "sources are of golden", 2),
+        ("delete from unified.contacts where contact_id in ('c1', 'c2')", None, "source records are of golden", 2),
         ("delete from unified.contact_sources where contact_id = 'c9'", None, "has a source record behind it", 1),
         ("update unified.contacts set status = 'odd' where contact_id < 'c2'", "status", "it's", 12),
         ("alter table unified.contacts alter born type varchar", None, "its type", 1),

@@ -41,6 +41,8 @@ def fill_warehouse(con: duckdb.DuckDBPyConnection, schemas: dict[str, CanonicalE
             '?' as source_id, 'no id' as reason, now() as seen_at, '{}'::json as record;
         create or replace table quality.rejected_values as select 'brivity' as connection, 'deals' as entity,
             '1' as source_id, 'amount' as field, 'ten' as value, 'no number' as reason, now() as seen_at;
+        create or replace table quality.dangling_references as select 'brivity' as connection, 'deals' as entity,
+            '1' as source_id, 'owner_id' as field, 'brivity:9' as value, 'leads to no user' as reason;
         create or replace table staging.phone_numbers as select '1' as raw, 'US' as region, '+1' as e164;
         create or replace table staging._dlt_loads as select 1 as load_id;
         create or replace table unified.identity_pairs as select 1 as a""")
@@ -78,11 +80,21 @@ def _unified(con: duckdb.DuckDBPyConnection, entity: CanonicalEntity) -> None:
             ['brivity'] as connections, now() as updated_at from staging.{many};
         create or replace table unified.{one}_sources as
         select '{one}-' || source_id as {one}_id, record_key, connection, source_id, is_deleted, is_in_scope,
-            'alone' as matched_by, custom from staging.{many};
+            'alone' as matched_by, custom, first_modified_at, 1 as position, 2 as row_hash from staging.{many};
+        create or replace table unified.{one}_provenance as
+        select {one}_id, {", ".join(f"1 as {f}__source, now() as {f}__since" for f in entity.fields)}
+        from unified.{many};
+        create or replace table unified.{one}_pins as
+        select '' as {one}_id, '' as field, '' as value, '' as who, now() as pinned_at limit 0;
         create or replace view unified.{one}_lineage as
-        select {one}_id, 'created_at' as field, s.source_id as value, s.connection, s.source_id, s.seen_at as since,
-            'latest' as rule from staging.{many} s join unified.{one}_sources using (record_key);
+        select {one}_id, 'created_at' as field, s.source_id as value, s.connection, s.source_id,
+            p.created_at__since as since, 'latest' as rule from staging.{many} s
+            join unified.{one}_sources using (record_key) join unified.{one}_provenance as p using ({one}_id);
         create or replace table unified.{one}_redirects as
         select '' as from_id, '' as to_id, 'merged' as reason, now() as redirected_at limit 0;
+        create or replace table unified.{one}_changes as
+        select '' as resource_name, '' as resource_record_key, '' as field_name, '' as previous_value, '' as new_value,
+            'changed' as change_type, now() as modification_timestamp, '' as connection, '' as run_id limit 0;
         create or replace table unified.{one}_matches as
-        select record_key as a, record_key as b, 1.5 as bits, '{{}}'::json as evidence from staging.{many} limit 0""")
+        select record_key as record_key_a, record_key as record_key_b, 'email' as rule, '' as evidence
+        from staging.{many} limit 0""")
