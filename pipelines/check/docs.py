@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pipelines.check.report import CheckReport
+from pipelines.check.report import CheckReport, CheckResult
 from pipelines.mapping.canonical import CanonicalEntity
 
 KEEP = 20
@@ -30,15 +30,17 @@ def write_docs(folder: Path, report: CheckReport, schemas: Mapping[str, Canonica
     earlier = sorted((page.name for page in runs.glob("*.html") if page.name != name), reverse=True)
     for old in earlier[KEEP - 1 :]:
         (runs / old).unlink(missing_ok=True)
-    shown = {"report": report, "schemas": schemas, "tables": _by_table(report)}
+    shown = {"report": report, "schemas": schemas, "entities": _by_entity(report)}
     _write(runs / name, _render(shown | {"earlier": [], "home": "../index.html"}))
     links = [(Path(page).stem, f"runs/{page}") for page in earlier[: KEEP - 1]]
     return _write(folder / "index.html", _render(shown | {"earlier": links, "home": ""}))
 
 
-def _by_table(report: CheckReport) -> list[tuple[str, list[Any]]]:
-    results = sorted(report.results, key=lambda r: (r.table, r.passed, r.severity, r.field or "", r.expectation))
-    return [(table, list(of_table)) for table, of_table in groupby(results, key=lambda r: r.table)]
+def _by_entity(report: CheckReport) -> list[tuple[str, list[CheckResult]]]:
+    results = sorted(
+        report.results, key=lambda r: (r.entity, r.passed, r.severity, r.table, r.field or "", r.expectation)
+    )
+    return [(entity, list(of_entity)) for entity, of_entity in groupby(results, key=lambda r: r.entity)]
 
 
 def _render(values: dict[str, Any]) -> str:

@@ -40,7 +40,8 @@ def check(
     """
     started = time.perf_counter()
     suite = build_suite(schemas, tables_of(candidate), _before(owner, candidate, schemas) if check_growth else None)
-    spill = owner.root / "spill"
+    spill = owner.candidate.parent / "spill-check"  # of its own: DuckDB's spill files of two processes bear equal names
+    spill.parent.mkdir(parents=True, exist_ok=True)
     if worker is None:
         with start_worker() as own:
             answers = own.evaluate(candidate, spill, suite)

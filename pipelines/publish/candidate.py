@@ -94,7 +94,7 @@ def refresh_candidate(owner: Owner, schemas: Schemas, state_snapshot: StateSnaps
 @contextmanager
 def open_candidate(owner: Owner, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The candidate opened alone for writing; closing leaves one file without a write-ahead log."""
-    con = duckdb.connect(str(path), config=configuration(owner.root / "spill"))
+    con = duckdb.connect(str(path), config=configuration(owner.candidate.parent / "spill"))
     try:
         con.execute("set TimeZone = 'UTC'")
         yield con
