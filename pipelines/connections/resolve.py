@@ -16,8 +16,9 @@ from pipelines.connections.project import Project
 from pipelines.connections.settings import connection_settings, variables
 from pipelines.connections.variables import Filler, named_in
 from pipelines.mapping import language
-from pipelines.mapping.load import load_mapping, load_schemas
+from pipelines.mapping.load import Schemas, load_mapping, load_schemas
 from pipelines.mapping.problems import listed, nearest_name
+from pipelines.mapping.push_rules import create_complaints
 from pipelines.mapping.rules import Known
 
 SANDBOX_OWNER = "sandbox"
@@ -55,8 +56,9 @@ def resolve(
     given = os.environ if environment is None else environment
     is_sandbox = sandbox_environment is not None
     settings = connection_settings(project).get(name) or Settings.model_validate({})
-    mapping = _mapping(name, project, settings, known)
-    _check_entities(name, settings, mapping)
+    schemas = load_schemas(project.schemas)
+    mapping = _mapping(name, project, settings, schemas, known)
+    _check_settings(name, settings, mapping, schemas)
     found = dict(sandbox_environment) if sandbox_environment is not None else variables(project, given)
     filler = Filler(name, mapping.crm, found)
     _require(filler, mapping.connection)
@@ -81,21 +83,29 @@ def connection_names(project: Project) -> list[str]:
     return sorted({p.stem for p in project.mappings.glob("*.yml")} | set(connection_settings(project)))
 
 
-def _mapping(name: str, project: Project, settings: Settings, known: Known | None) -> language.Mapping:
+def _mapping(
+    name: str, project: Project, settings: Settings, schemas: Schemas, known: Known | None
+) -> language.Mapping:
     path = project.mappings / f"{settings.mapping or name}.yml"
     if not path.is_file() or path.parent != project.mappings:
         names = connection_names(project)
         near = nearest_name(name, names)
         hint = f"did you mean {near}?" if near else f"there are {listed(names)}" if names else "there are none"
         raise SettingsError(f"{name}: no mapping mappings/{path.name}; {hint}")
-    return load_mapping(path, load_schemas(project.schemas), known)
+    return load_mapping(path, schemas, known)
 
 
-def _check_entities(name: str, settings: Settings, mapping: language.Mapping) -> None:
+def _check_settings(name: str, settings: Settings, mapping: language.Mapping, schemas: Schemas) -> None:
+    """What only the mapping can tell about the settings."""
     for entity in settings.entities or []:
         if entity not in mapping.entities:
             there = listed(mapping.entities)
             raise SettingsError(f"{name}: the mapping {mapping.crm} has no entity {entity!r}; it has {there}")
+    pushed = [key for key, e in mapping.entities.items() if e.push and key in (settings.entities or mapping.entities)]
+    for entity in pushed if settings.create is not None else []:
+        for found, expected, near in create_complaints(settings.create or "", schemas[entity].fields):
+            hint = f"did you mean {near}?" if near else f"expected {expected}"
+            raise SettingsError(f"{name}: create: {found}; {hint}")
 
 
 def _require(filler: Filler, connection: language.Connection) -> None:

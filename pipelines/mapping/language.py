@@ -105,8 +105,9 @@ class Extract(Strict):
     windows: dict[str, Any] | None = Field(None, description="Parallel or restarted windows of time or id")
     fields_under: Path | None = Field(
         None,
-        description="`{fields}` in params, json or path stands for the CRM's names of all mapped fields (comma-separated "
-        "in a text, a list where it stands alone in json); with fields_under: those below this path, without it",
+        description="`{fields}` in params, json or path stands for the CRM's names of all mapped fields "
+        "(comma-separated in a text, a list where it stands alone in json); with fields_under: those below this path, "
+        "without it",
     )
     also_fields: list[str] = Field(default_factory=list, description="More names for `{fields}`")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pipelines.mapping.document import Parts
 from pipelines.mapping.language import Batch, FieldMapping, Push, Request, as_text
 from pipelines.mapping.problems import Problem
 from pipelines.mapping.scope import Scope
-from pipelines.mapping.sql_text import complaints
+from pipelines.mapping.sql_text import Complaint, complaints
 
 _CREATE_WORDS = ("none", "linked", "all")
 # Columns of every golden table that a `create` condition may name beside the canonical fields.
@@ -81,11 +81,16 @@ def _has_other_part(scope: Scope, field: FieldMapping) -> bool:
     return any(o.split == field.split and o.part == _OTHER_PARTS[field.part or "first"] for o in pushed)
 
 
+def create_complaints(create: str, fields: Iterable[str]) -> Iterator[Complaint]:
+    """What is wrong with a create policy: none, linked, all, or a condition over the golden record."""
+    if create not in _CREATE_WORDS:
+        yield from complaints(create, [*_CREATE_WORDS, *fields, *_GOLDEN])
+
+
 def _create(scope: Scope, push: Push) -> Iterator[Problem]:
-    if push.create not in _CREATE_WORDS:
-        fields = scope.schema.fields if scope.schema else scope.entity.fields
-        for found, expected, near in complaints(push.create, [*_CREATE_WORDS, *fields, *_GOLDEN]):
-            yield scope.problem(("push", "create"), found, of_value=True, expected=expected, nearest=near)
+    fields = scope.schema.fields if scope.schema else scope.entity.fields
+    for found, expected, near in create_complaints(push.create, fields):
+        yield scope.problem(("push", "create"), found, of_value=True, expected=expected, nearest=near)
     if push.create != "none" and push.create_request is None and push.create_batch is None:
         yield scope.problem(("push", "create"), "nothing can create", remedy="add create_request or create_batch")
 

@@ -62,6 +62,21 @@ class _Registry:
             )  # fmt: skip
 
 
+def _arguments(document: Document, at: Parts, block: Dict[str, Any], known: Known) -> Iterator[Problem]:
+    """The keys beside `type` are those that the registered type takes."""
+    takes = known.arguments.get(str(block["type"]))
+    if not takes:
+        return
+    for key in block:
+        if key != "type" and key not in takes:
+            near = nearest_name(key, takes)
+            expected = "" if near else listed(takes)
+            yield document.problem((*at, key), f"unknown key for {block['type']}", nearest=near, expected=expected)
+    missing = [key for key, is_needed in takes.items() if is_needed and key not in block]
+    if missing:
+        yield document.problem(at, f"{block['type']} lacks {', '.join(missing)}", remedy=f"add {', '.join(missing)}")
+
+
 def _whole(document: Document, mapping: Mapping, stem: str) -> Iterator[Problem]:
     if mapping.crm != stem:
         yield document.problem(("crm",), f"{mapping.crm!r} in {stem}.yml", of_value=True, expected=stem)
@@ -89,9 +104,9 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
         if "type" not in connection.auth:
             yield document.problem((at, "auth"), "has no type", remedy="add type")
         else:
-            yield from _Registry("authentication type", known.auths).check(
-                document, (at, "auth", "type"), connection.auth["type"]
-            )
+            registry = _Registry("authentication type", known.auths)
+            yield from registry.check(document, (at, "auth", "type"), connection.auth["type"])
+            yield from _arguments(document, (at, "auth"), connection.auth, known)
     for key, form, said in (
         ("phone_region", r"[A-Z]{2}", "two capitals (ISO 3166)"),
         ("currency", r"[A-Z]{3}", "three capitals (ISO 4217)"),
@@ -176,7 +191,10 @@ def _extract(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
     elif paginator is not None:
         name, key = (paginator["type"], ("type",)) if isinstance(paginator, dict) else (paginator, ())
         registry = _Registry("paginator", scope.known.paginators)
-        yield from registry.check(scope.document, (*scope.at, *at, "paginator", *key), name)
+        where = (*scope.at, *at, "paginator")
+        yield from registry.check(scope.document, (*where, *key), name)
+        block = paginator if isinstance(paginator, dict) else {"type": name}
+        yield from _arguments(scope.document, where, block, scope.known)
     incremental = extract.incremental
     if incremental is None:
         return

@@ -167,6 +167,21 @@ def test_wrong_settings_are_all_told(project: Project) -> None:
         resolve("brivity", project, environment=ALL)
 
 
+def test_a_create_policy_is_read_before_it_is_needed(project: Project) -> None:
+    for create, wanted in (
+        ("linkd", "create: 'linkd' is no known column; did you mean linked"),
+        ("1 = 1; drop table x", "create: more than one expression; expected one DuckDB expression"),
+        ("stage_name = 'x'", "'stage_name' is no known column"),
+    ):
+        project.config.write_text(f'[connections.brivity]\ncreate = "{create}"\n')
+        with pytest.raises(SettingsError, match=wanted):
+            resolve("brivity", project, environment=ALL)
+    project.config.write_text(
+        "[connections.brivity]\ncreate = \"source_count > 1 and name = 'x'\"\nentities = ['deals']\n"
+    )
+    assert resolve("brivity", project, environment=ALL).settings.create == "source_count > 1 and name = 'x'"
+
+
 def test_torn_secrets_are_not_quoted(project: Project) -> None:
     project.secrets.write_text('[connections.brivity]\nclient_secret = "s3cr3t-s3cr3t\n')
     with pytest.raises(SettingsError) as refused:

@@ -10,6 +10,7 @@ from pipelines.mapping.assumptions import assumptions
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_mapping, load_mappings, load_schemas
 from pipelines.mapping.problems import MappingErrors
+from pipelines.mapping.rules import Known
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = "entity: {name}\nsingular: {name}_\ndescription: d\nfields:\n"
@@ -25,6 +26,14 @@ def test_all_mappings_load(schemas: dict[str, CanonicalEntity]) -> None:
     found = load_mappings(ROOT / "mappings", schemas)
     assert found
     assert all(name == mapping.crm for name, mapping in found.items())
+
+
+def test_all_mappings_use_registered_names_as_they_are_made(schemas: dict[str, CanonicalEntity]) -> None:
+    from pipelines.wire.answers import READERS
+    from pipelines.wire.names import AUTHS, PAGINATORS
+
+    known = Known.of(AUTHS, PAGINATORS, READERS)
+    assert load_mappings(ROOT / "mappings", schemas, known)
 
 
 def test_what_is_referred_to_comes_first(schemas: dict[str, CanonicalEntity]) -> None:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_mapping
 from pipelines.mapping.problems import MappingErrors, Problem, nearest_name
+from pipelines.mapping.rules import Known
 
 HERE = Path(__file__).resolve().parent
 Problems = Callable[[str], list[Problem]]
@@ -163,6 +166,27 @@ def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
         assert "cannot be read: No such file" in str(error)  # noqa: PT017
     else:
         raise AssertionError("read a file that is not there")
+
+
+def test_registered_types_say_what_they_take(tmp_path: Path, schemas: dict[str, CanonicalEntity]) -> None:
+    def bearer(token: str) -> str:
+        return token
+
+    def offset(*, limit: int, total_path: str = "total") -> str:
+        return f"{limit}{total_path}"
+
+    path = tmp_path / "acme.yml"
+    text = small().replace('example"}', 'example", auth: {type: bearer, tokn: "${T}"}}')
+    path.write_text(text.replace("path: x", "path: x, paginator: {type: offset, totl_path: n}"))
+    with pytest.raises(MappingErrors) as refused:
+        load_mapping(path, schemas, Known.of({"bearer": bearer}, {"offset": offset}))
+    said = [p.found + "; " + (p.nearest or p.remedy) for p in refused.value.problems]
+    assert sorted(said) == [
+        "bearer lacks token; add token",
+        "offset lacks limit; add limit",
+        "unknown key for bearer; token",
+        "unknown key for offset; total_path",
+    ]
 
 
 NAMES = st.sampled_from(["path", "extract", "modified", "deleted", "where", "fields", "custom", "push", "get"])
