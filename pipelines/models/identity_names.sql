@@ -1,9 +1,12 @@
 -- One row is one distinct writing of a name or suffix, and the words in it that are the name.
 with
 writings as (
-    {% for column in ["given_writing", "family_writing", "middle_name", "nickname", "suffix_writing"] %}
-    {% if not loop.first %}union {% endif %}select {{ column }} as writing from identity_input where {{ column }} is not null
-    {% endfor %}
+    select distinct writing
+    from (
+        select unnest([given_writing, family_writing, middle_name, nickname, suffix_writing]) as writing
+        from identity_input
+    )
+    where writing is not null
 ),
 
 latin as (

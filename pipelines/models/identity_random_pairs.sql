@@ -3,6 +3,12 @@ with
 shuffled as (
     select rid, row_number() over (order by rid) as place
     from {{ known }}
+),
+
+draws as (
+    select rid, place + unnest(range(1, {{ neighbours }} + 1)) as partner
+    from shuffled
+    where place <= {{ draws }}
 )
 
 select
@@ -11,6 +17,5 @@ select
     {% for name in identifiers %}
     null::utinyint as {{ name }}{{ "," if not loop.last }}
     {% endfor %}
-from shuffled as x
-join shuffled as y on y.place between x.place + 1 and x.place + {{ neighbours }}
-where x.place <= {{ draws }}
+from draws as x
+join shuffled as y on y.place = x.partner

@@ -61,6 +61,7 @@ select
     city,
     coalesce(house, '') || ' ' || street || ' ' || coalesce(postal, city) as address,
     birth,
+    try_strptime(birth, '%Y%m%d')::date as birth_day,
     national_id
 from placed as p
 left join identity_formal_names as r on r.name = p.given

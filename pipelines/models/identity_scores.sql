@@ -7,7 +7,7 @@ sides as (
         p.a,
         p.b,
         {% for column in ["given", "nick", "middle", "family", "generation", "email", "mailbox", "is_public_mail", "phone",
-                          "company", "house", "street", "unit", "postal", "city", "birth", "national_id"] %}
+                          "company", "house", "street", "unit", "postal", "city", "birth", "birth_day", "national_id"] %}
         x.{{ column }} as a_{{ column }},
         y.{{ column }} as b_{{ column }},
         {% endfor %}
@@ -46,7 +46,7 @@ compared as (
             when is_swapped(a_given, a_family, b_given, b_family) or is_swapped(b_given, b_family, a_given, a_family) then 'swapped'
             when is_near(a_given, b_given) then 'near'
             when a_given = b_middle or b_given = a_middle then 'middle'
-            when jaro_winkler_similarity(a_given, b_given) >= 0.88 then 'alike'
+            when is_alike(a_given, b_given) then 'alike'
             else 'different'
         end as given_name,
         case
@@ -58,7 +58,7 @@ compared as (
                 starts_with(a_family, b_family) or starts_with(b_family, a_family)
                 or ends_with(a_family, b_family) or ends_with(b_family, a_family)
             ) then 'part'
-            when jaro_winkler_similarity(a_family, b_family) >= 0.88 then 'alike'
+            when is_alike(a_family, b_family) then 'alike'
             else 'different'
         end as family_name,
         case
@@ -101,8 +101,8 @@ compared as (
                 or (a_birth[:4] = b_birth[:4] and a_birth[5:6] = b_birth[7:8] and a_birth[7:8] = b_birth[5:6]) then 'near'
             when (a_birth[:4] = b_birth[:4])::integer + (a_birth[5:6] = b_birth[5:6])::integer
                 + (a_birth[7:8] = b_birth[7:8])::integer = 2 then 'part'
-            when abs(days_between(a_birth, b_birth)) <= 31 then 'month'
-            when abs(days_between(a_birth, b_birth)) <= 366 then 'year'
+            when abs(a_birth_day - b_birth_day) <= 31 then 'month'
+            when abs(a_birth_day - b_birth_day) <= 366 then 'year'
             else 'different'
         end as birth_date,
         case

@@ -70,6 +70,7 @@ select
     coalesce(j.fingerprint, '') as fingerprint,
     case when j.status = 'failed' and j.is_same then j.tried + 1 else 1 end::integer as attempt,
     coalesce(j.place, 0) as place,
+    null::varchar as golden,
 from wanted as w
 left join judged as j
     on j.action = w.action and j.golden_id = w.golden_id and j.record_key is not distinct from w.record_key

@@ -48,7 +48,7 @@ candidates as (
         p.position,
         s.connection,
         s.modified_at,
-        {% for r in rules %}
+        {% for r in present_rules %}
         {# What is strictest counts also where the record is frozen: consent does not lapse. #}
         {% if r.strategy == "strictest" %}s.{{ r.name | ident }}{% else %}case when p.votes then s.{{ r.name | ident }} end{% endif %} as {{ r.name | ident }},
         {{ rank(r) | trim }} as {{ (r.name ~ "__rank") | ident }},
@@ -64,11 +64,11 @@ candidates as (
 chosen as (
     select
         golden_id,
-        {% for r in rules %}
+        {% for r in present_rules %}
         {% if r.strategy == "union" %}
-        flatten(list({{ r.name | ident }} order by position) filter ({{ r.name | ident }} is not null)) as {{ r.name | ident }},
+        list({'position': position, 'value': {{ r.name | ident }}}) filter ({{ r.name | ident }} is not null) as {{ r.name | ident }},
         {% if r.main %}
-        list({{ r.main | ident }} order by position) filter ({{ r.main | ident }} is not null) as {{ (r.name ~ "__mains") | ident }},
+        list({'position': position, 'value': {{ r.main | ident }}}) filter ({{ r.main | ident }} is not null) as {{ (r.name ~ "__mains") | ident }},
         max({{ (r.main ~ "__rank") | ident }}) filter ({{ r.main | ident }} is not null) as {{ (r.name ~ "__main_rank") | ident }},
         {% endif %}
         {% else %}
@@ -77,21 +77,23 @@ chosen as (
         max({{ (r.name ~ "__rank") | ident }}) filter ({{ r.name | ident }} is not null) as {{ (r.name ~ "__rank") | ident }},
         {% endfor %}
         count(*) as source_count,
-        list_sort(list(distinct connection)) as connections,
+        list_sort(list_distinct(list(connection))) as connections,
         max(modified_at) as updated_at,
     from candidates
     group by golden_id
 ),
 
--- A main value that lost is kept in the list beside it.
+-- Lists in the order of the sources; a main value that lost is kept in the list beside it.
 gathered as (
     select
         * replace (
-            {% for r in rules if r.strategy == "union" %}
+            {% for r in present_rules if r.strategy == "union" %}
+            coalesce(flatten(list_transform(list_sort({{ r.name | ident }}), lambda x: x.value)), [])
+            {%- if r.main %} || coalesce(list_filter(
+                list_transform(list_sort({{ (r.name ~ "__mains") | ident }}), lambda x: x.value),
+                lambda x: x <> {{ r.main | ident }}
+            ), []){% endif %} as {{ r.name | ident }},
             {% if r.main %}
-            coalesce({{ r.name | ident }}, []) || list_filter(
-                coalesce({{ (r.name ~ "__mains") | ident }}, []), lambda x: x is distinct from {{ r.main | ident }}
-            ) as {{ r.name | ident }},
             coalesce({{ (r.name ~ "__rank") | ident }}, {{ (r.name ~ "__main_rank") | ident }}) as {{ (r.name ~ "__rank") | ident }},
             {% endif %}
             {% endfor %}
@@ -100,21 +102,13 @@ gathered as (
     from chosen
 ),
 
--- Each member once, in the order of the sources, the main value first.
+-- The main value stands first in its list.
 listed as (
     select
         * replace (
-            {% for r in rules if r.strategy == "union" %}
-            {% if r.main %}
-            list_filter(
-                case
-                    when list_contains({{ r.name | ident }}, {{ r.main | ident }})
-                        then [{{ r.main | ident }}] || {{ r.name | ident }}
-                    else {{ r.name | ident }}
-                end,
-                lambda x, i: x is not null
-            ) as {{ r.name | ident }},
-            {% endif %}
+            {% for r in present_rules if r.main %}
+            case when list_contains({{ r.name | ident }}, {{ r.main | ident }}) then [{{ r.main | ident }}] else [] end
+                || {{ r.name | ident }} as {{ r.name | ident }},
             {% endfor %}
             source_count as source_count,
         )
@@ -124,6 +118,10 @@ listed as (
 select
     golden_id,
     {% for r in rules %}
+    {% if r not in present_rules %}
+    null::{{ r.type }} as {{ r.name | ident }},
+    null::hugeint as {{ (r.name ~ "__rank") | ident }},
+    {% else %}
     {% if r.strategy == "union" %}
     case
         when length({{ r.name | ident }}) > 0
@@ -133,6 +131,7 @@ select
     {{ r.name | ident }},
     {% endif %}
     {{ (r.name ~ "__rank") | ident }},
+    {% endif %}
     {% endfor %}
     source_count,
     connections,

@@ -7,7 +7,7 @@ held as (
 ),
 
 usable as (
-    select rule, value, row_number() over (order by rule, value) as key
+    select rule, value
     from held
     group by rule, value
     having count(distinct record_key) > 1
@@ -15,9 +15,19 @@ usable as (
         {% if one_per_connection %}
         and count(distinct record_key) = count(distinct connection)
         {% endif %}
+),
+
+told as (
+    select unnest([record_key_a, record_key_b]) as record_key, 'known' as rule, record_key_a || ' ' || record_key_b as value
+    from answers
+    where answer = 'same'
+),
+
+shared as (
+    select h.record_key, h.rule, h.value from held as h join usable using (rule, value)
+    union
+    select t.record_key, t.rule, t.value from told as t semi join staged using (record_key)
 )
 
-select h.record_key, h.rule, h.value, u.key
-from held as h
-join usable as u on u.rule = h.rule and u.value = h.value
-group by all
+select record_key, rule, value, dense_rank() over (order by rule, value) as key
+from shared

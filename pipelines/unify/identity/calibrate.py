@@ -18,7 +18,7 @@ from pipelines.unify.identity.model import Level, Model
 from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
 
-SAMPLE = 200_000
+SAMPLE = 150_000
 """Candidate pairs that are looked at, and pairs drawn at random."""
 CERTAIN_BITS = 7.0
 SHIPPED_COUNTS_AS = 60.0

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
-from pipelines.unify.identity.vocabulary import sql_list, vocabulary
+from pipelines.unify.identity.vocabulary import sql_list, sql_text, vocabulary
 
 def _email() -> str:
-    lowered = "lower(trim(x))"
-    mailbox = f"split_part(split_part({lowered}, '@', 1), '+', 1)"
-    domain = f"replace(split_part({lowered}, '@', 2), 'googlemail.com', 'gmail.com')"
+    """Gmail ignores dots, and everyone's "+tag" is a filing aid: both are left out, for comparison only."""
+    words = vocabulary()
+    mailboxes = "|".join(sorted(re.escape(str(word)) for word in words["role_mailboxes"] + words["no_mailboxes"]))
+    domains = "|".join(sorted(re.escape(str(word)) for word in words["no_domains"]))
+    nobody = sql_text(f"^({mailboxes})(\\+[^@]*)?@|@({domains})$|^[^@]*$|^@|@[^.]*$")
+    low = "lower(trim(x))"
+    mailbox = f"split_part(split_part({low}, '@', 1), '+', 1)"
     return f"""case
-        when not contains(x, '@') or {mailbox} = '' or not contains({domain}, '.') then null
-        when list_contains({sql_list(vocabulary()["role_mailboxes"] + vocabulary()["no_mailboxes"])}, {mailbox}) then null
-        when list_contains({sql_list(vocabulary()["no_domains"])}, {domain}) then null
-        when {domain} = 'gmail.com' then replace({mailbox}, '.', '') || '@gmail.com'
-        else {mailbox} || '@' || {domain}
+        when regexp_matches({low}, {nobody}) then null
+        when ends_with({low}, '@gmail.com') or ends_with({low}, '@googlemail.com')
+            then replace({mailbox}, '.', '') || '@gmail.com'
+        when contains({low}, '+') then {mailbox} || '@' || split_part({low}, '@', 2)
+        else {low}
     end"""
 
 
 def _macros() -> dict[str, str]:
     words = vocabulary()
     digits = "regexp_replace(split_part(x, ';', 1), '[^0-9+]', '', 'g')"
+    nobody = sql_list(words["no_numbers"])
     tokens = "string_split_regex(lower(strip_accents(x)), '[^\\p{L}\\p{N}]+')"
     return {
         "clean_email(x)": _email(),
         "clean_phone(x)": f"""case
-            when length({digits}) < 8 or list_contains({sql_list(words["no_numbers"])}, right({digits}, 7)) then null
-            else {digits}
+            when regexp_full_match(x, '\\+[0-9]{{8,15}}') then case when not list_contains({nobody}, right(x, 7)) then x end
+            when length({digits}) >= 8 and not list_contains({nobody}, right({digits}, 7)) then {digits}
         end""",
         "clean_words(x)": "nullif(array_to_string(string_split_regex(lower(strip_accents(x)), '[^\\p{L}\\p{N}]+'), ''), '')",
         "clean_company(x)": f"""nullif(array_to_string(list_filter({tokens},
@@ -45,21 +52,34 @@ def _macros() -> dict[str, str]:
             regexp_extract(x, '^[0-9]{{8}}$')
         )], lambda day: not list_contains({sql_list(words["no_birth_dates"])}, day))[1], '')""",
         "trim_suffix(x)": r"regexp_replace(x, '(?i)[ ,]+(jr|sr|ii|iii|iv)\.?$', '')",
-        # One letter wrong, or two in a long word.
-        "is_near(x, y)": """least(length(x), length(y)) >= 3 and abs(length(x) - length(y)) <= 2 and case
-            when greatest(length(x), length(y)) >= 7 then damerau_levenshtein(x, y) <= 2
-            else damerau_levenshtein(x, y) = 1
+        # One letter wrong, or two in a long word. The first or the last letter is right: that is seen at no cost.
+        "is_near(x, y)": """case
+            when (ascii(x) = ascii(y) or right(x, 1) = right(y, 1)) and abs(length(x) - length(y)) <= 2
+                and least(length(x), length(y)) >= 3
+                then damerau_levenshtein(x, y) <= case when greatest(length(x), length(y)) >= 7 then 2 else 1 end
+            else false
         end""",
+        "is_alike(x, y)": "case when ascii(x) = ascii(y) then jaro_winkler_similarity(x, y) >= 0.88 else false end",
         # One's given name is the other's family name, and what is left does not speak against it.
-        "is_swapped(given, family, other_given, other_family)": """given = other_family and length(given) > 1
-            and coalesce(family = other_given or is_near(family, other_given), true)""",
+        "is_swapped(given, family, other_given, other_family)": """case
+            when given = other_family and length(given) > 1
+                then coalesce(family = other_given or is_near(family, other_given), true)
+            else false
+        end""",
         # Addresses that differ in a letter. In a number: two people of one name; in the first letter: two of one family;
         # in dots or in who hosts the mail: nothing but the same name again.
-        "is_near_email(x, y)": """x[1] = y[1] and least(length(x), length(y)) >= 12 and abs(length(x) - length(y)) <= 2
-            and damerau_levenshtein(replace(x, '.', ''), replace(y, '.', '')) between 1 and 2
-            and regexp_replace(x, '[^0-9]', '', 'g') = regexp_replace(y, '[^0-9]', '', 'g')""",
-        "days_between(x, y)": "try_strptime(y, '%Y%m%d')::date - try_strptime(x, '%Y%m%d')::date",
-        "is_near_number(x, y)": "abs(length(x) - length(y)) <= 1 and damerau_levenshtein(x, y) = 1",
+        "is_near_email(x, y)": """case
+            when ascii(x) = ascii(y) and abs(length(x) - length(y)) <= 2 and least(length(x), length(y)) >= 12
+                and (x[:5] = y[:5] or right(x, 8) = right(y, 8))
+                then damerau_levenshtein(replace(x, '.', ''), replace(y, '.', '')) between 1 and 2
+                    and regexp_replace(x, '[^0-9]', '', 'g') = regexp_replace(y, '[^0-9]', '', 'g')
+            else false
+        end""",
+        "is_near_number(x, y)": """case
+            when abs(length(x) - length(y)) <= 1 and (x[:7] = y[:7] or right(x, 5) = right(y, 5))
+                then damerau_levenshtein(x, y) = 1
+            else false
+        end""",
     }
 
 
