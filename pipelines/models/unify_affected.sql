@@ -1,8 +1,15 @@
 -- One row is one golden id that must be made anew: its records, references or pins are others than at the last build.
-select unnest([p.golden_id, s.{{ id }}]) as golden_id
-from placed as p
-full join {{ plan.table("sources") }} as s using (record_key)
-where p.golden_id is distinct from s.{{ id }} or p.row_hash is distinct from s.row_hash
+with
+moved as (
+    select p.golden_id, s.{{ id }} as was_id
+    from placed as p
+    full join {{ plan.table("sources") }} as s using (record_key)
+    where p.golden_id is distinct from s.{{ id }} or p.row_hash is distinct from s.row_hash
+)
+
+select golden_id from moved where golden_id is not null
+union
+select was_id from moved where was_id is not null
 {% for rule in moved_references %}
 union
 select p.golden_id

@@ -29,5 +29,5 @@ shared as (
     select t.record_key, t.rule, t.value from told as t semi join staged using (record_key)
 )
 
-select record_key, rule, value, dense_rank() over (order by rule, value) as key
+select record_key, rule, value, hash(rule, value) as key
 from shared

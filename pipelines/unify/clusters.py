@@ -7,27 +7,35 @@ together; deals of one connection are never merged.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import duckdb
 
 from pipelines.unify.rules import Plan
-from pipelines.unify.sql import number, temp
+from pipelines.unify.sql import number, render, temp
 
 NEVER_INSIDE_ONE_CONNECTION = frozenset({"deals"})
 
 
-def find_clusters(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Fills `clusters` (record_key, cluster, matched_by) with every row of `staged`, and `matches` with the evidence.
+class ClusterFinder(Protocol):
+    """Says which staged records are one."""
 
-    Args:
-        con: holds the temporary table or view `staged`: the entity's staged records.
-        plan: the entity.
-    """
+    def __call__(self, con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+        """Makes the temporary table `clusters` (record_key, cluster, matched_by) with every row of `staged`.
+
+        `answers` (record_key_a, record_key_b, answer: same or different) holds what is known for sure. The evidence
+        goes to `unified.<singular>_matches`. Only which records share a cluster counts, not its name.
+        """
+
+
+def find_clusters(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """The finder in use: see `ClusterFinder`."""
     one = plan.entity in NEVER_INSIDE_ONE_CONNECTION
     temp(con, f"keys_{plan.entity}", "keys")
     temp(con, "shared_keys", one_per_connection=one)
     _connect(con)
     temp(con, "clusters", one_per_connection=one)
-    temp(con, "matches")
+    con.execute(f"create or replace table {plan.table('matches')} as {render('matches')}")
     for table in ("keys", "shared_keys"):
         con.execute(f"drop table {table}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -61,7 +62,7 @@ def assign(con: duckdb.DuckDBPyConnection, state: State, plan: Plan, now: dateti
     Args:
         now: written as the moment of new redirects.
     """
-    names = {"registry": registry_table(plan), "redirects": redirects_table(plan), "plan": plan}
+    names: dict[str, Any] = {"registry": registry_table(plan), "redirects": redirects_table(plan), "plan": plan}
     temp(con, "clustered", **names)
     temp(con, "claims")
     temp(con, "founded")
@@ -81,7 +82,7 @@ def assign(con: duckdb.DuckDBPyConnection, state: State, plan: Plan, now: dateti
     return counts
 
 
-def _name(con: duckdb.DuckDBPyConnection, names: dict[str, object]) -> None:
+def _name(con: duckdb.DuckDBPyConnection, names: dict[str, Any]) -> None:
     refused = 1
     while refused:
         temp(con, "named", **names)

@@ -1,7 +1,7 @@
 """Survivorship: the rule of each field, and the number by which one value outranks another (law L6).
 
-Each candidate value gets one whole number, its *rank*; the greatest wins. From the highest bit down it says: stated, not
-derived; what the field's own strategy prefers; since when (unknown ranks last); an edit, not the echo of our own
+Each candidate value gets one whole number, its *rank*; the greatest wins. From the highest bit down it says: stated,
+not derived; what the field's own strategy prefers; since when (unknown ranks last); an edit, not the echo of our own
 write; the source's place. Because the place is unique within a golden record, no two candidates are equal.
 """
 

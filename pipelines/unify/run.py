@@ -10,13 +10,12 @@ from graphlib import TopologicalSorter
 from hashlib import md5
 
 import duckdb
-import pyarrow as pa
 
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.state import answers, pins, registry
+from pipelines.state import answers, registry
 from pipelines.state.database import State
-from pipelines.unify import golden_ids, survivors
-from pipelines.unify.clusters import find_clusters
+from pipelines.unify import golden_ids, remembered, survivors
+from pipelines.unify.clusters import ClusterFinder, find_clusters
 from pipelines.unify.rules import Plan, plan_of
 from pipelines.unify.sources import Source
 from pipelines.unify.sql import number, temp, texts
@@ -28,17 +27,17 @@ TEMPORARY = (
     "edits",
     "edited",
     "clusters",
-    "matches",
     "members",
     "placed",
     "affected",
     "pins",
+    "answers",
     "applied_pins",
 )
 
 
 class ConservationError(Exception):
-    """A staged record is in no golden record, or in more than one (law L1): a fault of the program, never of the data."""
+    """A staged record is in no golden record, or in more than one (law L1): a fault of the program, not of the data."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ def unify(
     *,
     run_id: str | None = None,
     now: datetime | None = None,
+    find: ClusterFinder = find_clusters,
 ) -> list[UnifyCounts]:
     """Brings the golden records of all entities up to date with staging and state.
 
@@ -84,6 +84,7 @@ def unify(
         connections: what the mappings say about each connection (see `source_of`).
         run_id: written into the changes.
         now: the moment written into redirects and changes; default: this one.
+        find: says which records are one.
 
     Returns:
         Counts of each entity, in the order in which they were made: those that others refer to come first.
@@ -96,7 +97,7 @@ def unify(
     con.execute(BUILDS)
     con.execute("begin transaction")
     try:
-        done = _Entities(con, state, plans, run)
+        done = _Entities(con, state, plans, run, find)
         counts = [done.entity(name) for name in _order(plans)]
         con.execute("commit")
     except BaseException:
@@ -106,7 +107,7 @@ def unify(
 
 
 def _order(plans: Mapping[str, Plan]) -> list[str]:
-    needs = {name: sorted({r.to for r in plan.references if r.to in plans}) for name, plan in sorted(plans.items())}
+    needs = {name: sorted({str(rule.to) for rule in plan.references}) for name, plan in sorted(plans.items())}
     return list(TopologicalSorter(needs).static_order())
 
 
@@ -114,16 +115,20 @@ class _Entities:
     """One run over all entities; remembers which of them moved, so that those which refer to them follow."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, state: State, plans: Mapping[str, Plan], run: survivors.Run
+        self,
+        con: duckdb.DuckDBPyConnection,
+        state: State,
+        plans: Mapping[str, Plan],
+        run: survivors.Run,
+        find: ClusterFinder,
     ) -> None:
-        self.con, self.state, self.plans, self.run = con, state, plans, run
+        self.con, self.state, self.plans, self.run, self.find = con, state, plans, run, find
         self.moved: dict[str, str] = {}
         self.mapped: set[str] = set()
 
     def entity(self, name: str) -> UnifyCounts:
         started = time.perf_counter()
         plan = self.plans[name]
-        _load_pins(self.con, self.state, name)
         logic, inputs = _logic(plan), self._inputs(plan)
         last = read_builds(self.con).get(f"unified.{name}")
         if last and last.fingerprint == f"{logic}/{inputs}/{registry.stamp(self.state, name)}" and self._is_there(plan):
@@ -140,7 +145,7 @@ class _Entities:
     def _inputs(self, plan: Plan) -> str:
         builds = read_builds(self.con)
         words = [versions(self.con, plan.entity), answers.stamp(self.state, plan.entity)]
-        words.append(str(self.con.sql("from pins order by all").fetchall()))
+        words.append(remembered.load_pins(self.con, self.state, plan))
         for target in sorted({str(rule.to) for rule in plan.references}):
             build = builds.get(f"unified.{target}")
             words.append(f"{target}={build.fingerprint if build else None}")
@@ -155,11 +160,11 @@ class _Entities:
         stage(con, plan)
         golden_ids.mirror(con, self.state, plan)
         self._map_targets(plan)
-        find_clusters(con, plan)
+        remembered.load_answers(con, self.state, plan)
+        self.find(con, plan)
         assigned = golden_ids.assign(con, self.state, plan, self.run.now)
         temp(con, "placed", **plan.context())
         temp(con, "applied_pins", **plan.context(redirects=golden_ids.redirects_table(plan)))
-        con.execute(f"create or replace table {plan.table('matches')} as from matches")
         moved = [rule for rule in plan.references if self.moved.get(str(rule.to)) == "some"]
         everything = any(self.moved.get(str(rule.to)) == "all" for rule in plan.references)
         records = number(con, "select count(*) from staged")
@@ -201,16 +206,6 @@ def _check_conservation(con: duckdb.DuckDBPyConnection, plan: Plan, records: int
         raise ConservationError(
             f"{plan.entity}: {records} staged records, {placed} placed, {distinct} of them distinct"
         )
-
-
-def _load_pins(con: duckdb.DuckDBPyConnection, state: State, entity: str) -> None:
-    con.execute(
-        "create or replace temp table pins (golden_id varchar, field varchar, value varchar, who varchar, pinned_at timestamptz)"
-    )
-    for batch in pins.load(state, entity):
-        con.register("pins_batch", pa.Table.from_batches([batch]))
-        con.execute('insert into pins select golden_id, field, value, who, "at" from pins_batch')
-        con.unregister("pins_batch")
 
 
 def _logic(plan: Plan) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import duckdb
 
 from pipelines.unify.golden_ids import redirects_table
-from pipelines.unify.rules import Plan
+from pipelines.unify.rules import Plan, Rule
 from pipelines.unify.sql import number, render, temp
+from pipelines.warehouse.models import ident
 
 MODELS = {"sources": "sources", "provenance": "provenance", "pins": "pins"}
 
@@ -73,6 +74,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
     pinned = con.execute("select distinct field from applied_pins").fetchall()
     names = plan.context(
         records="translated" if plan.references else "staged",
+        present_rules=_present(con, plan),
         edited_fields=[rule.name for rule in plan.rules if (rule.name,) in edited],
         pinned_fields=[rule.name for rule in plan.rules if (rule.name,) in pinned],
         has_created_at=any(rule.name == "created_at" for rule in plan.rules),
@@ -85,6 +87,14 @@ def _prepare(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
     if names["pinned_fields"]:
         temp(con, "pinned", **names)
     return names
+
+
+def _present(con: duckdb.DuckDBPyConnection, plan: Plan) -> list[Rule]:
+    """Rules of the fields that any staged record fills, or whose list takes up such a field: most CRMs have few."""
+    tests = ", ".join(f"bool_or({ident(rule.name)} is not null)" for rule in plan.rules)
+    found = con.execute(f"select {tests} from staged").fetchall()[0]
+    filled = {rule.name for rule, is_there in zip(plan.rules, found, strict=True) if is_there}
+    return [rule for rule in plan.rules if rule.name in filled or rule.main in filled]
 
 
 def _make_view(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:

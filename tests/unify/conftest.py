@@ -16,7 +16,8 @@ def load_helper() -> Any:
     name = "crosswalk_staged_world"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("staged_world.py"))
-        assert spec and spec.loader
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
@@ -37,3 +38,9 @@ def world(tmp_path: Path) -> Iterator[Any]:
 def contact() -> Any:
     """Makes one staged record: `contact("a:1", email="x@y.z", at=3, edits={"email": 5})`."""
     return staged_world.contact
+
+
+@pytest.fixture(scope="session")
+def helper() -> Any:
+    """The helper module: World, contact, only, by, day."""
+    return staged_world

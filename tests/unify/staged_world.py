@@ -16,6 +16,8 @@ from pipelines.connections.owner import Owner
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_schemas
 from pipelines.state.database import open_state
+from pipelines.unify.clusters import ClusterFinder, find_clusters
+from pipelines.unify.rules import Plan
 from pipelines.unify.run import UnifyCounts, unify
 from pipelines.unify.sources import Source
 from pipelines.unify.staged import SYSTEM_COLUMNS, TRAILING_COLUMNS
@@ -50,7 +52,7 @@ class Record:
 
 
 def contact(key: str, *, at: float | None = 0, **more: Any) -> Record:
-    """`contact("a:1", email="x@y.z", at=3, edits={"email": 5})`: names of Record's own are taken, the rest are values."""
+    """`contact("a:1", email="x@y.z", at=3, edits={"email": 5})`: what is none of Record's own is a value."""
     connection, _, source_id = key.partition(":")
     own = {name: more.pop(name) for name in ("edits", "is_deleted", "is_in_scope", "first_seen") if name in more}
     latest = [e[0] if isinstance(e, tuple) else e for e in own.get("edits", {}).values()]
@@ -58,10 +60,33 @@ def contact(key: str, *, at: float | None = 0, **more: Any) -> Record:
     return Record(connection, source_id, more, modified, at, **own)
 
 
+def only(entity: str, *fields: str, **rules: str) -> dict[str, CanonicalEntity]:
+    """A schema with these fields alone; `only("contacts", "email", "rating", rating="trusted")` changes rules."""
+    whole = SCHEMAS[entity]
+    kept = {name: whole.fields[name] for name in fields}
+    changed = {name: kept[name].model_copy(update={"survivorship": rule}) for name, rule in rules.items()}
+    return {entity: whole.model_copy(update={"fields": {**kept, **changed}})}
+
+
+def by(column: str) -> ClusterFinder:
+    """Records with the same value in the column are one; a test that is not about matching decides it so."""
+
+    def find(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+        con.execute(
+            f"create or replace temp table clusters as "
+            f"select record_key, coalesce({column}::varchar, record_key) as cluster, '{column}' as matched_by from staged"
+        )
+
+    return find
+
+
 class World:
     """An owner's warehouse and state, filled by hand."""
 
-    def __init__(self, folder: Path, schemas: Mapping[str, CanonicalEntity] | None = None) -> None:
+    def __init__(
+        self, folder: Path, schemas: Mapping[str, CanonicalEntity] | None = None, find: ClusterFinder = find_clusters
+    ) -> None:
+        self.find = find
         self.owner = Owner("test", folder)
         self.schemas = dict(schemas or SCHEMAS)
         self.con = open_warehouse(self.owner)
@@ -96,9 +121,8 @@ class World:
         _make(self.con, f"staging.{entity}_edits", edits, "*")
 
     def unify(self, **more: Any) -> dict[str, UnifyCounts]:
-        names = {r for (r,) in self.con.execute(_CONNECTIONS).fetchall()} if not self.sources else set()
-        sources: Sequence[Source] = self.sources or [Source(name) for name in sorted(names)]
-        return {c.entity: c for c in unify(self.con, self.state, self.schemas, sources, **more)}
+        sources: Sequence[Source] = self.sources or [Source(name) for name in "abcd"]
+        return {c.entity: c for c in unify(self.con, self.state, self.schemas, sources, find=self.find, **more)}
 
     def golden(self, entity: str = "contacts") -> list[dict[str, Any]]:
         """The golden records, by id, without empty fields."""
@@ -119,10 +143,6 @@ class World:
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         return sorted(self.con.execute(f"from {table}").fetchall(), key=repr)
-
-
-_CONNECTIONS = """select distinct split_part(record_key, ':', 1) from (
-    select record_key from staging.contacts_edits union all select record_key from staging.contacts)"""
 
 
 def _row(record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
