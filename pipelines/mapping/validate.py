@@ -87,7 +87,10 @@ def _in_file(data: Any, detail: ErrorDetails) -> Parts:
 def _problems(document: Document, located: list[tuple[ErrorDetails, Parts]], model: type[M]) -> Iterator[Problem]:
     seen: set[Parts] = set()
     for detail, parts in located:
-        if parts in seen:  # each member of a union complains; once is enough
+        # Each member of a union complains: once is enough, and the one that looked closest knows best.
+        deeper = any(len(other) > len(parts) and other[: len(parts)] == parts for _, other in located)
+        is_outdone = deeper and detail["type"].endswith("_type")
+        if parts in seen or is_outdone:
             continue
         seen.add(parts)
         yield _problem(document, detail, parts, model)
@@ -170,13 +173,12 @@ def _repair(data: Any, detail: ErrorDetails, parts: Parts) -> Any:
             return data  # an earlier repair took it away
     last = parts[-1]
     stand_in = _stand_in(kind, detail, parts)
-    if stand_in is None:
-        if isinstance(holder, dict):
-            holder.pop(last, None)
-        elif isinstance(last, int) and last < len(holder):
-            holder[last] = _STAND_IN
-    else:
+    if isinstance(holder, dict) and stand_in is None:
+        holder.pop(last, None)
+    elif isinstance(holder, dict):
         holder[last] = stand_in
+    elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
+        holder[last] = _STAND_IN if stand_in is None else stand_in
     return data
 
 

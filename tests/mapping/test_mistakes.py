@@ -74,6 +74,7 @@ def test_a_small_mapping_is_right(problems: Problems) -> None:
 def test_single_mistakes(problems: Problems) -> None:
     update = 'update_request: {method: PUT, path: "c/{id}"}'
     cases = {
+        "contacts.id.0: found nothing; expected string": small().replace("id: id", "id: [~]"),
         "unknown entity; expected": small(entity="invoices"),
         "did you mean contacts?": small(entity="contact"),
         "a list for a field of type email; take: first": small("email: {each: Emails}"),
