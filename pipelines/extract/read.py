@@ -1,0 +1,242 @@
+"""Reads one entity: full or from its bookmark, page by page, then what was deleted, then what that means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.connections.connection import Connection
+from pipelines.extract import bookmark as bookmarks
+from pipelines.extract import deletions, guard, raw
+from pipelines.extract.load import Versions
+from pipelines.extract.pages import Current, Intake, Layout, Tally
+from pipelines.extract.request import filled, is_filtered
+from pipelines.extract.source import Page, build_paginator, layout_paths, pages
+from pipelines.mapping.fingerprint import extract_fingerprint
+from pipelines.mapping.language import Entity
+from pipelines.wire.errors import CrmError, CrmUnreachable, shortened
+from pipelines.wire.paginators import Paginator
+from pipelines.wire.session import Wire
+
+
+@dataclass(frozen=True)
+class EntityRead:
+    """What reading one entity came to.
+
+    Attributes:
+        records: records received; rejected: those that cannot be keyed.
+        new, changed, unchanged, deleted: of records.
+        full: everything was asked for; complete: and every page could be read.
+        calls: made while this entity was read (entities read side by side share their connection's count).
+        bookmark: from when on the next read asks (UTC, ISO 8601); None: everything.
+    """
+
+    entity: str
+    records: int
+    new: int
+    changed: int
+    unchanged: int
+    deleted: int
+    rejected: int
+    complete: bool
+    calls: int
+    seconds: float
+    bookmark: str | None
+    warnings: list[str] = field(default_factory=list)
+    full: bool = False
+
+
+@dataclass
+class Job:
+    """One entity to read."""
+
+    connection: Connection
+    wire: Wire
+    name: str
+    entity: Entity
+    con: duckdb.DuckDBPyConnection
+    folder: Path
+    floor: int
+    is_known: bool
+    last: dict[str, Any]
+    full_refresh: bool
+    limit: int | None
+    only: str | None
+    allow_shrink: bool
+    progress: Callable[..., None]
+
+    @property
+    def is_pilot(self) -> bool:
+        """A pilot leaves bookmark and deletions alone."""
+        return self.limit is not None or self.only is not None
+
+    def table(self) -> str | None:
+        """The entity's table in the log; None where there is none yet."""
+        return self.name if self.is_known else None
+
+
+@dataclass
+class Outcome:
+    """What came of a job: its read, new versions, and what is to be noted."""
+
+    read: EntityRead
+    versions: Versions | None = None
+    error: Exception | None = None
+    rejected_pages: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[str] | None = None
+    shape: str = ""
+
+    @property
+    def is_noted(self) -> bool:
+        """A read that failed leaves no note."""
+        return self.error is None
+
+    def note(self, load_id: str) -> raw.Note:
+        """The row of `_reads`, and what goes with it."""
+        r = self.read
+        counts = (r.records, r.new, r.changed, r.unchanged, r.deleted)
+        return raw.Note(
+            load_id if self.versions else "", r.entity, r.full, r.complete, counts, r.bookmark, self.shape,
+            self.rejected_pages, self.missing,
+        )  # fmt: skip
+
+
+def read_entity(job: Job) -> Outcome:
+    """Reads one entity. A CRM's refusal is in the outcome, so that other entities go on; a guard is raised."""
+    started = time.monotonic()
+    reader = _Reader(job)
+    try:
+        outcome = reader.read()
+    except CrmError as problem:
+        nothing = EntityRead(job.name, 0, 0, 0, 0, 0, 0, False, 0, time.monotonic() - started, None)
+        return Outcome(nothing, error=problem)
+    finally:
+        reader.close()
+    return outcome
+
+
+class _Reader:
+    """The state of one read."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.entity = job, job.entity
+        self.started, self.calls_before = time.monotonic(), job.wire.calls
+        self.shape = extract_fingerprint(job.connection.mapping, job.name)
+        old = job.last.get("bookmark") if job.last.get("shape") == self.shape else None
+        self.old_bookmark: str | None = old
+        self.bookmark = None if job.full_refresh or self._is_reconcile_due() else old
+        extract = job.entity.extract
+        self.is_filtered = is_filtered(extract, self.bookmark)
+        whole = not self.is_filtered or (extract.incremental is not None and not extract.incremental.honoured)
+        self.current = Current(job.table(), job.name, whole=whole)
+        zone = job.connection.wire.timezone
+        layout = Layout(extract.data_selector, layout_paths(job.entity), job.entity.modified, zone)
+        self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
+        self.paginator: Paginator = build_paginator(extract.paginator)
+        self.rejected: list[tuple[str, str]] = []
+        self.warnings: list[str] = []
+        self.pages = 0
+
+    def close(self) -> None:
+        """Ends what runs beside."""
+        self.intake.close()
+
+    def read(self) -> Outcome:
+        """Pages, then deletions, then the account of it."""
+        is_whole = self._take_pages()
+        tally = self.intake.finish()
+        self._refuse_if_nothing_could_be_read()
+        complete = is_whole and not self.rejected and not self.paginator.broken_off
+        full = complete and not self.job.is_pilot and (not self.is_filtered or self._was_filter_ignored(tally))
+        found = deletions.Found()
+        if not self.job.is_pilot:
+            found = deletions.find(self.job, self.current, self.intake, full=full)
+        self.warnings += found.warnings
+        return self._outcome(tally, found, complete=complete and not self.job.is_pilot, full=full)
+
+    def _take_pages(self) -> bool:
+        """True if the read came to its own end."""
+        job = self.job
+        if job.only is not None:
+            deletions.take_one(job, self.intake, job.only)
+            return True
+        self.paginator.expected = job.last.get("records") if not self.is_filtered else None
+        request = filled(self.entity.extract, self.entity, self.bookmark)
+        taken = 0
+        for page in pages(job.wire, job.name, request, self.paginator):
+            self.pages += 1
+            taken += page.records
+            self._take(page)
+            job.progress(job.name, taken, self.paginator.total)
+            if job.limit is not None and taken >= job.limit:
+                return False
+        return True
+
+    def _take(self, page: Page) -> None:
+        if page.problem is not None:
+            text = shortened(self.job.wire.redact, page.content[:8000].decode("utf-8", "replace"), 2000)
+            self.rejected.append((page.problem, text))
+        elif page.set_aside is not None:
+            self.rejected.append((page.set_aside.reason, page.set_aside.text))
+        elif page.records:
+            self.intake.add(page.content, page.received_at, page.records)
+
+    def _refuse_if_nothing_could_be_read(self) -> None:
+        if self.rejected and len(self.rejected) == self.pages:
+            reason, text = self.rejected[0]
+            label = self.job.connection.mapping.label
+            raise CrmUnreachable(label, f"Failed to fetch {self.job.name}", details=f"{reason}: {text[:300]}")
+
+    def _is_reconcile_due(self) -> bool:
+        deleted = self.entity.deleted
+        full_at = self.job.last.get("full_at")
+        if deleted is None or deleted.reconcile is None or full_at is None:
+            return False
+        number, unit = int(deleted.reconcile[:-1]), deleted.reconcile[-1]
+        every = timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[unit]: number})
+        if datetime.now(UTC) - full_at >= every:
+            return True
+        return bool(raw.missing_before(self.job.con, self.job.name))
+
+    def _was_filter_ignored(self, tally: Tally) -> bool:
+        """A record from before the time asked for shows that the CRM served everything."""
+        incremental = self.entity.extract.incremental
+        if incremental is None or incremental.honoured or self.bookmark is None or tally.oldest is None:
+            return False
+        asked_from = bookmarks.parse(self.bookmark) - timedelta(seconds=incremental.lag + 1)
+        return tally.oldest < asked_from
+
+    def _next_bookmark(self, tally: Tally, *, complete: bool, full: bool) -> str | None:
+        if not complete or self.entity.extract.incremental is None:
+            return self.old_bookmark
+        is_steady = self.pages < 2 or self.paginator.overlaps or not (self.paginator.moved or tally.repeated)
+        if not is_steady and self.entity.extract.incremental.honoured:
+            self.warnings.append(f"{self.job.name} moved while they were read; the next run reads them again")
+            return self.old_bookmark
+        started = self.job.wire.started_at or datetime.now(UTC)
+        return bookmarks.advanced(self.old_bookmark if not full else None, started, tally.newest) or self.old_bookmark
+
+    def _outcome(self, tally: Tally, found: deletions.Found, *, complete: bool, full: bool) -> Outcome:
+        job = self.job
+        if self.rejected:
+            self.warnings.append(f"{len(self.rejected)} pages of {job.name} could not be read: {self.rejected[0][0]}")
+        if tally.problems:
+            self.warnings.append(f"{tally.problems} records of {job.name} cannot be keyed")
+        read = EntityRead(
+            job.name, tally.records, tally.new, tally.changed, tally.unchanged, found.deleted, tally.problems,
+            complete, job.wire.calls - self.calls_before, time.monotonic() - self.started,
+            self._next_bookmark(tally, complete=complete, full=full), self.warnings, full,
+        )  # fmt: skip
+        files = [*self.intake.files, *found.files]
+        rows = tally.new + tally.changed + found.rows
+        versions = Versions(job.name, files, rows, may_repeat=bool(tally.repeated)) if files else None
+        return Outcome(read, versions, None, self.rejected, found.missing if full else None, self.shape)
+
+
+__all__ = ["EntityRead", "Job", "Outcome", "guard", "read_entity"]

@@ -1,0 +1,110 @@
+"""From an `extract` block to pages: dlt's `rest_api` makes the requests, we keep the bytes of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dlt
+from dlt.extract.exceptions import ResourceExtractionError
+from dlt.sources.rest_api import rest_api_resources
+
+from pipelines.connections.errors import SettingsError
+from pipelines.extract.shape import select
+from pipelines.mapping.language import Entity, Extract
+from pipelines.wire.names import PAGINATORS
+from pipelines.wire.paginators import Paginator
+from pipelines.wire.references import OnePage
+from pipelines.wire.session import SetAside, Wire
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer: its bytes (JSON), when it was received (us), how many records it holds; `problem`: why none."""
+
+    content: bytes
+    received_at: int
+    records: int
+    problem: str | None = None
+    set_aside: SetAside | None = None
+
+
+def build_paginator(block: str | dict[str, Any] | None) -> Paginator:
+    """The paginator of an `extract` block; without one everything comes in one answer.
+
+    Raises:
+        SettingsError: an unknown type, or arguments it does not take.
+    """
+    if block is None:
+        return OnePage()
+    kind, arguments = (block, {}) if isinstance(block, str) else (str(block.get("type")), dict(block))
+    arguments.pop("type", None)
+    if kind not in PAGINATORS:
+        raise SettingsError(f"paginator {kind!r} is not known; there are {', '.join(sorted(PAGINATORS))}")
+    try:
+        return PAGINATORS[kind](**arguments)
+    except TypeError as wrong:
+        raise SettingsError(f"paginator {kind}: {wrong}") from None
+
+
+def pages(wire: Wire, name: str, extract: Extract, paginator: Paginator) -> Iterator[Page]:
+    """The pages of one read, in order.
+
+    Raises:
+        CrmError: the CRM refused, throttled or cannot be reached.
+    """
+    base_url = wire.log_in()
+    config: Any = {
+        "client": {"base_url": base_url, "session": wire.session},
+        "resources": [{"name": name, "endpoint": _endpoint(extract, paginator)}],
+    }
+    (resource,) = rest_api_resources(config)
+    paginator.ahead = wire.ahead
+    selector = extract.data_selector
+
+    @dlt.transformer(data_from=resource, name=f"{name}_pages")
+    def kept(page: Any) -> Page:
+        return _page(page.response, selector)
+
+    try:
+        yield from kept
+    except ResourceExtractionError as wrapped:
+        raise wire.failed(f"fetch {name}", _cause(wrapped)) from None
+
+
+def _endpoint(extract: Extract, paginator: Paginator) -> dict[str, Any]:
+    endpoint: dict[str, Any] = {
+        "path": extract.path,
+        "method": extract.method,
+        "data_selector": extract.data_selector or "$",
+        "paginator": paginator,
+    }
+    optional = {"params": extract.params, "json": extract.json_body, "headers": extract.headers}
+    endpoint |= {key: value for key, value in optional.items() if value}
+    if extract.response_actions:
+        endpoint["response_actions"] = extract.response_actions
+    return endpoint
+
+
+def _page(response: Any, selector: str | None) -> Page:
+    aside = getattr(response, "set_aside", None)
+    if aside is not None or not response.content.strip():
+        return Page(b"", response.received_at, 0, set_aside=aside)
+    found, value = select(response.json(), selector)
+    if not found or not (value is None or isinstance(value, list | dict)):
+        return Page(response.content, response.received_at, 0, f"no records at {selector or '$'}")
+    count = len(value) if isinstance(value, list) else 0 if value is None else 1
+    return Page(response.content, response.received_at, count)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What really happened, below dlt's wrapping."""
+    while isinstance(error, ResourceExtractionError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def layout_paths(entity: Entity) -> list[str]:
+    """Where a record's id may stand; the first that is not empty counts."""
+    return [entity.id] if isinstance(entity.id, str) else list(entity.id)

@@ -1,0 +1,230 @@
+"""The HTTP session of one connection: dlt's own, with its retries, inside our limits.
+
+Every attempt (also a repeated or a redirected one) passes the limiter. Answers are parsed once. An answer that cannot
+be read is asked for again, and then handed on as a set-aside page, so that the pages behind it are still read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from dlt.sources.helpers.requests import Client
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.exceptions import ChunkedEncodingError, HTTPError, RequestException
+
+from pipelines.connections.connection import Connection
+from pipelines.connections.redact import Redactor
+from pipelines.wire import errors
+from pipelines.wire.ahead import ReadAhead
+from pipelines.wire.auth import Auth, build_auth
+from pipelines.wire.hosts import host_of
+from pipelines.wire.limiter import Limiter, QuotaExhausted
+from pipelines.wire.readable import Unreadable, parse
+from pipelines.wire.throttle import is_throttled, retry_after
+
+READ_TRIES = 3
+
+
+@dataclass
+class SetAside:
+    """A page that could not be read, also after repetition."""
+
+    reason: str
+    text: str
+
+
+@dataclass
+class Wire:
+    """All that a call of one connection needs: session, limiter, redaction, and what was counted.
+
+    `started_at` is the earliest the CRM's own clock can have been when this session's first answer was made (UTC).
+    """
+
+    label: str
+    base_url: str
+    session: Any
+    limiter: Limiter
+    redact: Redactor
+    timeout: float
+    hosts: set[str] = field(default_factory=set)
+    calls: int = 0
+    started_at: datetime | None = None
+    set_aside: list[SetAside] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    auth: Auth | None = None
+    ahead: Any = None
+
+    def log_in(self) -> str:
+        """The base URL that holds for this account; asks for a token where the login tells the host.
+
+        Raises:
+            CrmError: the login failed.
+        """
+        self.base_url = (self.auth.base_url if self.auth else None) or self.base_url
+        return self.base_url
+
+    def close(self) -> None:
+        """Ends calls that were made ahead, and closes the connections."""
+        self.ahead.close()
+        self.session.close()
+
+    def failed(self, what: str, cause: BaseException) -> errors.CrmError:
+        """The error to raise for a failure of `what`, such as 'fetch contacts'."""
+        if isinstance(cause, errors.CrmError):
+            return cause
+        if isinstance(cause, QuotaExhausted):
+            return errors.CrmThrottled(self.label, f"Failed to {what}", details=str(cause))
+        response = getattr(cause, "response", None)
+        if isinstance(response, Response):
+            throttled = bool(getattr(response, "throttled", False))
+            return errors.refused(self.label, what, self.redact, response, throttled=throttled)
+        return errors.unreachable(self.label, what, self.redact, cause, self.timeout)
+
+
+def open_wire(
+    connection: Connection, limiter: Limiter, *, adapter: BaseAdapter | None = None, backoff: float = 0.5
+) -> Wire:
+    """A session for one connection.
+
+    Args:
+        connection: whose limits, time-out and secrets hold.
+        limiter: shared by all who call this CRM account.
+        adapter: what carries the bytes; default: the network.
+        backoff: seconds before the first repetition; doubles with each.
+    """
+    wired = connection.wire
+    redact = Redactor(connection.secrets)
+    client = Client(
+        request_timeout=(min(wired.timeout, 10.0), wired.timeout),
+        raise_for_status=False,
+        max_connections=max(10, wired.concurrency * 2),
+        retry_condition=lambda response, _: bool(response is not None and is_throttled(response, wired.throttled)),
+        request_backoff_factor=backoff,
+    )
+    session: Any = client.session
+    base_url = wired.base_url or ""
+    wire = Wire(connection.mapping.label, base_url, session, limiter, redact, wired.timeout)
+    wire.hosts = {host_of(base_url)}
+    inner = adapter or HTTPAdapter(pool_connections=4, pool_maxsize=max(10, wired.concurrency * 2))
+    limited = _LimitedAdapter(inner, wire, wired.throttled)
+    session.trust_env = False
+    session.mount("http://", limited)
+    session.mount("https://", limited)
+    wire.ahead = ReadAhead(session, _readable(session.send, wire, backoff), wired.concurrency)
+    session.send = wire.ahead.send
+    session.__deepcopy__ = lambda _: session  # rest_api copies its configuration to validate it
+    wire.auth = session.auth = build_auth(wired.auth)
+    if wire.auth is not None:
+        wire.auth.bind(wire)
+    session.headers.update(wired.headers)
+    return wire
+
+
+class _LimitedAdapter(BaseAdapter):
+    """Lets each single attempt wait for the limiter, and tells it what came back."""
+
+    def __init__(self, inner: BaseAdapter, wire: Wire, throttled: dict[str, Any] | None) -> None:
+        super().__init__()
+        self._inner, self._wire, self._throttled = inner, wire, throttled
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """One attempt."""
+        url, wire = request.url or "", self._wire
+        if host_of(url) not in wire.hosts:
+            raise errors.CrmRefused(
+                wire.label, f"Refused to send credentials to another host than {', '.join(sorted(wire.hosts))}",
+                method=request.method or "", path=urlsplit(url).netloc,
+            )  # fmt: skip
+        wire.limiter.acquire(request.method or "GET", urlsplit(url).path)
+        with wire.lock:
+            wire.calls += 1
+        response = self._inner.send(request, *args, **kwargs)
+        self._learn(response)
+        return response
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._inner.close()
+
+    def _learn(self, response: Response) -> None:
+        wire: Any = self._wire
+        if is_throttled(response, self._throttled):
+            response.throttled = True  # type: ignore[attr-defined]
+            wire.limiter.throttled(retry_after(response))
+        elif response.status_code < 500:
+            wire.limiter.succeeded()
+        if wire.started_at is None:
+            wire.started_at = min(datetime.now(UTC), _server_time(response))
+
+
+def _server_time(response: Response) -> datetime:
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return datetime.now(UTC)
+
+
+def _readable(send: Callable[..., Response], wire: Wire, backoff: float) -> Callable[..., Response]:
+    """Wraps `send`: repeats unreadable answers, and gives each answer a `json` that parses once."""
+
+    def send_readable(request: PreparedRequest, **kwargs: Any) -> Response:
+        again_after_login = True
+        for attempt in range(1, READ_TRIES + 1):
+            last = attempt == READ_TRIES
+            try:
+                response = send(request, **kwargs)
+                return _with_memory(response)
+            except Unreadable as problem:
+                if last:
+                    return _set_aside(request, wire, problem.reason, problem.text)
+            except ChunkedEncodingError as problem:
+                if last:
+                    return _set_aside(request, wire, "the answer breaks off", str(problem))
+            except HTTPError as problem:
+                renew = getattr(request, "renew", None)
+                if problem.response is None or problem.response.status_code != 401 or renew is None:
+                    raise
+                if not again_after_login or not renew(request):
+                    raise
+                again_after_login = False
+            time.sleep(backoff * attempt / 2)
+        raise RequestException("no answer could be read", request=request)
+
+    return send_readable
+
+
+def _with_memory(response: Response) -> Response:
+    memory: list[Any] = []
+
+    def json(**_: Any) -> Any:
+        if not memory:
+            memory.append(parse(response))
+        return memory[0]
+
+    if response.status_code < 400:
+        json()
+    response.json = json  # type: ignore[method-assign]
+    response.received_at = time.time_ns() // 1000  # type: ignore[attr-defined]
+    return response
+
+
+def _set_aside(request: PreparedRequest, wire: Wire, reason: str, text: str) -> Response:
+    """An empty page that says it is one that could not be read."""
+    page = SetAside(reason, errors.shortened(wire.redact, text, 2000))
+    with wire.lock:
+        wire.set_aside.append(page)
+    response: Any = Response()
+    response.status_code, response.url, response.request = 200, request.url or "", request
+    response._content = b""
+    response.set_aside = page
+    response.received_at = time.time_ns() // 1000
+    response.json = lambda **_: {}
+    return response  # type: ignore[no-any-return]
