@@ -103,7 +103,7 @@ def _stages(session: Session, options: RunOptions, report: Report, state: State)
         if any(row.new or row.changed or row.deleted for row in report.rows):
             checks.prepare()
         published = _transform(session, options, report, state, checks)
-        if published and "push" in options.stages:
+        if published and "push" in options.stages and options.push != "off":
             from pipelines.commands.pushing import push_all
 
             push_all(session, session_came_through, options, report, state)

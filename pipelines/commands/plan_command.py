@@ -1,0 +1,65 @@
+"""`crosswalk plan`: what a push would write, and why. Nothing is written, neither at the CRM nor here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.exits import Exit, Stop
+from pipelines.commands.options import AllowMassChange, DataDir, Json, Limit, OneConnection, Only, Sandbox
+from pipelines.commands.pushing import make_plan
+from pipelines.commands.running import open_state_of
+from pipelines.commands.session import open_session
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def plan(
+    name: OneConnection,
+    details: Annotated[bool, typer.Option("--details", help="Every record and field")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page that can be sent to a colleague")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write one line for each field")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the plan; crosswalk apply --plan FILE applies exactly it")] = None,
+    limit: Limit = None,
+    only: Only = None,
+    sandbox: Sandbox = False,
+    allow_mass_change: AllowMassChange = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a push would write, and why; nothing is written."""
+    from pipelines.push import report
+    from pipelines.push.plan import Pilot
+
+    try:
+        with (
+            open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=as_json) as session,
+            open_state_of(session) as state,
+        ):
+            if not session.owner.warehouse.exists():
+                raise Stop(Exit.WRONG_SETTINGS, f"{name}: nothing was read yet; run it first")
+            pilot = Pilot(limit, (only,) if only else ())
+            made = make_plan(
+                session, session.connections[0], state, pilot=pilot, allow_mass_change=allow_mass_change
+            )
+    except Stop as stopped:
+        print(stopped.message, file=sys.stderr)
+        raise typer.Exit(stopped.code) from None
+    if out:
+        made.save(out)
+    if html:
+        html.write_text(report.as_html(made))
+    if csv:
+        csv.write_text(report.as_csv(made))
+    if as_json:
+        print(json.dumps(made.to_json(), default=str))
+    else:
+        print(report.summary(made))
+        if details:
+            print(report.details(made))
+    raise typer.Exit(Exit.GUARDED if made.guard else Exit.DONE)

@@ -1,0 +1,82 @@
+"""The push at the end of a run: a plan for each connection, and its execution where that is asked for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pipelines.commands.exits import Exit
+from pipelines.commands.failures import describe
+from pipelines.commands.report import Report, Row
+from pipelines.commands.session import Session
+from pipelines.connections.connection import Connection
+from pipelines.connections.locks import lock
+
+if TYPE_CHECKING:
+    from pipelines.commands.running import RunOptions
+    from pipelines.push.plan import Pilot
+    from pipelines.push.planned import Plan
+    from pipelines.state.database import State
+
+
+def push_all(session: Session, connections: list[Connection], options: RunOptions, report: Report, state: State) -> None:
+    """Plans every connection that may be pushed to, and applies the plan where its settings or the caller say so."""
+    for connection in connections:
+        if connection.settings.direction == "pull" or not any(e.push for e in connection.entities.values()):
+            continue
+        mode = options.push or connection.settings.push
+        if mode == "off":
+            continue
+        try:
+            _push(session, connection, mode == "apply", options, report, state)
+        except Exception as problem:  # noqa: BLE001 - one connection's failure is that connection's alone
+            report.stop(*describe(problem, connection))
+
+
+def make_plan(
+    session: Session, connection: Connection, state: State, *, pilot: Pilot | None, allow_mass_change: bool
+) -> Plan:
+    """What a push to the connection would do now; writes nothing anywhere."""
+    from pipelines.push.plan import plan
+    from pipelines.warehouse.connect import open_warehouse
+
+    con = open_warehouse(session.owner, read_only=True)
+    try:
+        return plan(connection, con, state, session.schemas, pilot=pilot, allow_mass_change=allow_mass_change)
+    finally:
+        con.close()
+
+
+def _push(
+    session: Session, connection: Connection, is_applied: bool, options: RunOptions, report: Report, state: State
+) -> None:
+    from pipelines.push.plan import Pilot
+
+    started = time.monotonic()
+    pilot = Pilot(options.limit, (options.only,) if options.only else ())
+    with lock(connection.owner, f"push-{connection.name}", "writing to the CRM"):
+        made = make_plan(session, connection, state, pilot=pilot, allow_mass_change=options.allow_mass_change)
+        rows = plan_rows(made, connection.name, time.monotonic() - started)
+        report.rows += rows
+        if made.guard:
+            report.stop(Exit.GUARDED, f"[{connection.mapping.label}] " + "; ".join(made.guard))
+        elif is_applied:
+            from pipelines.commands.applying import apply_plan
+
+            apply_plan(session, connection, made, report, state)
+
+
+def plan_rows(made: Plan, name: str, seconds: float) -> list[Row]:
+    """The report's rows for a plan: how many records of each entity would be written."""
+    return [
+        Row(
+            "plan",
+            entity,
+            name,
+            came_in=counts.get("records"),
+            unchanged=counts.get("unchanged"),
+            planned=sum(counts.get(what, 0) for what in ("create", "update", "link", "archive")),
+            seconds=seconds,
+        )
+        for entity, counts in made.counts.items()
+    ]

@@ -1,0 +1,90 @@
+"""`crosswalk show`: connections, last runs, open failures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from pipelines.commands.options import DataDir, Json
+from pipelines.connections.errors import NoCredentials, SettingsError
+from pipelines.connections.locks import holder
+from pipelines.connections.owner import Owner
+from pipelines.connections.project import Project, find_project
+from pipelines.connections.resolve import connection_names, resolve
+from pipelines.mapping.problems import MappingErrors
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def show(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show which connections are set up, the last runs of every owner, and what failed and is still open."""
+    project = find_project(data_dir=data_dir)
+    facts = {
+        "connections": [_connection(name, project) for name in connection_names(project)],
+        "owners": [_owner(owner) for owner in _owners(project)],
+    }
+    if as_json:
+        print(json.dumps(facts, default=str))
+    else:
+        _print(facts)
+
+
+def _connection(name: str, project: Project) -> dict[str, str]:
+    try:
+        connection = resolve(name, project)
+        state, owner = "configured", connection.owner.name
+    except NoCredentials:
+        state, owner = "no credentials: sandbox", "sandbox"
+    except (SettingsError, MappingErrors) as problem:
+        state, owner = str(problem).splitlines()[0], ""
+    return {"connection": name, "state": state, "owner": owner}
+
+
+def _owners(project: Project) -> list[Owner]:
+    if not project.data_dir.is_dir():
+        return []
+    return [Owner(p.parent.name, project.data_dir) for p in sorted(project.data_dir.glob("*/state.sqlite"))]
+
+
+def _owner(owner: Owner) -> dict[str, Any]:
+    from pipelines.state import intents, notices, runs
+    from pipelines.state.database import open_state
+
+    with open_state(owner) as state:
+        last = runs.last(state, 5)
+        failures = intents.failures(state)
+        open_notices = notices.open_notices(state)
+    at_work = holder(owner, "warehouse")
+    return {
+        "owner": owner.name,
+        "published": owner.crm.resolve().name if owner.crm.exists() else None,
+        "at_work": str(at_work) if at_work else None,
+        "runs": [
+            {k: run[k] for k in ("run_id", "status", "exit_code", "connections")} | {"seconds": _seconds(run)}
+            for run in last
+        ],
+        "failures": failures,
+        "notices": open_notices,
+    }
+
+
+def _seconds(run: dict[str, Any]) -> float | None:
+    return round((run["finished_at"] - run["started_at"]) / 1e6, 1) if run["finished_at"] else None
+
+
+def _print(facts: dict[str, Any]) -> None:
+    for row in facts["connections"]:
+        print(f"{row['connection']:<22} {row['state']}")
+    for owner in facts["owners"]:
+        print(f"\nowner {owner['owner']}: published {owner['published'] or 'nothing yet'}")
+        if owner["at_work"]:
+            print(f"  at work now: {owner['at_work']}")
+        for run in owner["runs"]:
+            took = f"{run['seconds']} s" if run["seconds"] is not None else "did not end"
+            print(f"  {run['run_id']} {run['status']:<7} exit {run['exit_code']} {took} {', '.join(run['connections'])}")
+        print(f"  open failures: {len(owner['failures']) or 'none'}")
+        for failure in owner["failures"][:20]:
+            print(f"    {failure['connection']} {failure['entity']} {failure['record_key']}: {failure['error']}")
