@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from starlette.responses import Response
 
 from pipelines.sandbox import clock
 from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.hubspot import errors, oauth, records, seeding
+from pipelines.sandbox.crms.hubspot.batch_calls import BatchCalls
+from pipelines.sandbox.crms.hubspot.link_calls import LinkCalls
+from pipelines.sandbox.crms.hubspot.links import Links
 from pipelines.sandbox.crms.hubspot.objects import Objects
 from pipelines.sandbox.crms.hubspot.portal import Portal, stamp_owner
 from pipelines.sandbox.crms.hubspot.reading import Reading, before
 from pipelines.sandbox.crms.hubspot.schema import TYPES, object_type
+from pipelines.sandbox.crms.hubspot.single_calls import SingleCalls
+from pipelines.sandbox.crms.hubspot.writing import Writer
 from pipelines.sandbox.limits import Exceeded, Limit, Limiter
-from pipelines.sandbox.store import Record
+from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer
 
 PRIVATE_TEN_SECONDS = Limit(190, 10.0, name="TEN_SECONDLY_ROLLING")
@@ -52,7 +57,12 @@ class Emulator(Crm):
         self.login = oauth.Login(self)
         self.app_limiter = Limiter((OAUTH_TEN_SECONDS, SEARCH))
         objects = Objects(self)
-        return [*self.login.routes(), *Portal(objects).routes(), *Reading(objects).routes()]
+        writer = Writer(objects, links := Links(self.store))
+        parts: list[_Part] = [
+            self.login, Portal(objects), BatchCalls(objects, writer), Reading(objects), SingleCalls(objects, writer),
+            LinkCalls(objects, links),
+        ]  # fmt: skip
+        return [route for part in parts for route in part.routes()]
 
     def environment(self, url: str) -> dict[str, str]:
         """Returns the static token of a private app, and what an OAuth app has."""
@@ -81,6 +91,13 @@ class Emulator(Crm):
                 kind.created: clock.iso_millis(record.created),
                 kind.modified: clock.iso_millis(record.modified),
             }
+
+    def new(self, entity: str, id: str | int, body: Body) -> Record:
+        """Adds a record; what a user copies from another has not the other's mail address."""
+        if entity == "contacts" and (email := body.get("email")):
+            taken = self.store.count("contacts", "deleted = 0 and body ->> '$.\"email\"' = ?", [email])
+            body = body | {"email": None} if taken else body
+        return super().new(entity, id, body)
 
     def touch(self, record: Record) -> Record:
         """Writes a record back; a search index that lags keeps what it had of it."""
@@ -159,6 +176,10 @@ class Emulator(Crm):
             shown |= {"daily": DAILY.requests, "daily-remaining": limiter.left(call.client, DAILY)}
         for name, value in shown.items():
             response.headers[f"x-hubspot-ratelimit-{name}"] = str(value)
+
+
+class _Part(Protocol):
+    def routes(self) -> list[Route]: ...
 
 
 def _scope(call: Call) -> str:

@@ -122,7 +122,7 @@ class Links:
                     self.store.save(row)
 
     def of(self, start: End, kind: ObjectType) -> dict[str, list[LinkType]]:
-        """Returns the ids of this kind that a record is associated with, and the types of each."""
+        """Returns the records of this kind that a record is associated with and that are not archived: id -> types."""
         prefix = f"{start.prefix}{kind.type_id}/"
         types = {each.ids[0]: each for each in LINK_TYPES.get((start.kind.name, kind.name), [])}
         found: dict[str, list[LinkType]] = {}
@@ -131,4 +131,9 @@ class Links:
         for row in self.store.select(ENTITY, within, [prefix, f"{prefix[:-1]}0"], order="id"):
             to, type_id = row.id.removeprefix(prefix).split("/")
             found.setdefault(to, []).append(types[int(type_id)])
-        return found
+        there = self._alive(kind, list(found))
+        return {to: types for to, types in found.items() if to in there}
+
+    def _alive(self, kind: ObjectType, ids: list[str]) -> set[str]:
+        marks = ", ".join("?" * len(ids))
+        return {record.id for record in self.store.select(kind.name, f"deleted = 0 and id in ({marks})", ids)}

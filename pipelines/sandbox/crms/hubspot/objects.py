@@ -91,3 +91,8 @@ def names(call: Call, parameter: str) -> list[str]:
     """Reads a list of names: comma-separated, or the parameter repeated."""
     given = [value for key, value in call.query_list if key == parameter]
     return [name.strip() for value in given for name in value.split(",") if name.strip()]
+
+
+def wants_archived(call: Call) -> bool:
+    """Says whether archived records are asked for; the vendor's client writes `True`."""
+    return call.query.get("archived", "").lower() == "true"

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from pipelines.sandbox import clock
 from pipelines.sandbox.crms.hubspot import errors
-from pipelines.sandbox.crms.hubspot.objects import PORTAL, Objects
+from pipelines.sandbox.crms.hubspot.objects import PORTAL, Objects, wants_archived
 from pipelines.sandbox.crms.hubspot.schema import DEAL_STAGES, ObjectType, Property
 from pipelines.sandbox.store import Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer, whole_number
@@ -32,6 +32,7 @@ class Portal:
         """Returns the routes."""
         return [
             Route("GET", "/crm/v3/owners", self.owners),
+            Route("GET", "/crm/v3/owners/", self.owners),  # as the vendor's client writes it
             Route("GET", "/crm/v3/owners/{id}", self.owner),
             Route("GET", "/crm/v3/pipelines/{type}", self.pipelines),
             Route("GET", "/crm/v3/pipelines/{type}/{id}", self.pipeline),
@@ -47,7 +48,7 @@ class Portal:
         if limit > OWNERS_PAGE:
             raise Refused(errors.invalid(f"limit must be at most {OWNERS_PAGE}"))
         after = whole_number(call.query.get("after"), 0, lambda: errors.invalid("after is not a number"))
-        values: list[Any] = [int(call.query.get("archived") == "true"), after]
+        values: list[Any] = [int(wants_archived(call)), after]
         where = "deleted = ? and cast(id as integer) >= ?"
         if email := call.query.get("email"):
             where, values = f"{where} and body ->> '$.email' = ?", [*values, email]
@@ -62,7 +63,7 @@ class Portal:
     def owner(self, call: Call) -> Response:
         """Answers one owner, by `id` or by `userId`."""
         field = "$.userIdIncludingInactive" if call.query.get("idProperty") == "userId" else "$.id"
-        is_gone = int(call.query.get("archived") == "true")
+        is_gone = int(wants_archived(call))
         where = f"deleted = ? and cast(body ->> '{field}' as text) = ?"
         found = self.crm.store.select("owners", where, [is_gone, call.params["id"]])
         return answer(found[0].body) if found else errors.not_found()

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from pipelines.sandbox import clock
 from pipelines.sandbox.crms.hubspot import errors, search
 from pipelines.sandbox.crms.hubspot.links import End, Links
-from pipelines.sandbox.crms.hubspot.objects import ERASED, MERGED_INTO, RECYCLED_AFTER, Objects, names
+from pipelines.sandbox.crms.hubspot.objects import ERASED, MERGED_INTO, RECYCLED_AFTER, Objects, names, wants_archived
 from pipelines.sandbox.crms.hubspot.schema import ObjectType
 from pipelines.sandbox.store import Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer, whole_number
@@ -33,7 +33,10 @@ class Reading:
         self.objects = objects
         self.crm = objects.crm
         self.links = Links(objects.crm.store)
-        self.crm.store.connection.create_function("has_token", 2, search.has_token, deterministic=True)
+        connection = self.crm.store.connection
+        # finding the holder of an address must not read every contact
+        connection.execute("create index if not exists hubspot_email on records (entity, body ->> '$.\"email\"')")
+        connection.create_function("has_token", 2, search.has_token, deterministic=True)
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
@@ -57,7 +60,7 @@ class Reading:
         if limit > most:
             raise Refused(errors.invalid(f"limit must be at most {most}"))
         where, values = ALIVE, list[Any]()
-        if call.query.get("archived") == "true":
+        if wants_archived(call):
             where, values = ARCHIVED, [self.crm.clock.now() - RECYCLED_AFTER]
         if after := call.query.get("after"):
             where, values = f"({where}) and seq >= ?", [*values, self._begin(kind, after)]
@@ -77,7 +80,7 @@ class Reading:
     def one(self, call: Call) -> Response:
         """Answers one record, by its id or by a unique property; archived ones only when asked for."""
         kind, id = self.objects.kind(call.params["type"]), call.params["id"]
-        if call.query.get("archived") == "true":
+        if wants_archived(call):
             record = self.objects.get(kind, id)
             record = record if record and record.deleted else None
         else:
