@@ -6,7 +6,7 @@ sides as (
     select
         p.a,
         p.b,
-        {% for column in ["given", "nick", "middle", "family", "generation", "email", "mailbox", "is_public_mail", "phone",
+        {% for column in ["given", "nick", "middle", "family", "generation", "email", "is_public_mail", "phone",
                           "company", "house", "street", "unit", "postal", "city", "birth", "birth_day", "national_id"] %}
         x.{{ column }} as a_{{ column }},
         y.{{ column }} as b_{{ column }},
@@ -26,17 +26,9 @@ sides as (
 ),
 
 -- NULL: one of the two says nothing, which is evidence of nothing.
-compared as (
+names_compared as (
     select
-        a,
-        b,
-        {% for column in terms %}
-        {{ column }}_bits,
-        {% endfor %}
-        email_people,
-        phone_people,
-        address_people,
-        national_id_people,
+        *,
         case
             when a_given is null or b_given is null then null
             when length(a_given) = 1 or length(b_given) = 1
@@ -68,33 +60,6 @@ compared as (
             else 'different'
         end as middle_name,
         case
-            when email_people = 1 then 'exact'
-            when email_people > 1 then 'shared'
-            when a_email is null or b_email is null or a_email = b_email then null
-            when is_near_email(a_email, b_email) and not (a_mailbox = b_mailbox and a_is_public_mail and b_is_public_mail) then 'near'
-            when a_is_public_mail and b_is_public_mail then 'different'
-            else 'other'
-        end as email,
-        case
-            when phone_people = 1 then 'exact'
-            when phone_people > 1 then 'shared'
-            when a_phone is null or b_phone is null or a_phone = b_phone then null
-            when is_near_number(a_phone, b_phone) then 'near'
-            else 'different'
-        end as phone,
-        case
-            when address_people is not null
-                or (a_street = b_street and a_house is not distinct from b_house and (a_postal = b_postal or a_city = b_city))
-                then case when a_unit <> b_unit then 'building' else 'exact' end
-            when a_street is not null and b_street is not null and a_house is not distinct from b_house
-                and (a_postal = b_postal or a_city = b_city) and jaro_winkler_similarity(a_street, b_street) > 0.85 then 'near'
-            when a_house = b_house and a_street = b_street then 'street'
-            when a_postal = b_postal then 'postal'
-            when a_city = b_city or is_near(a_city, b_city) then 'city'
-            when a_postal is null or b_postal is null then case when a_city <> b_city then 'different' end
-            else 'different'
-        end as place,
-        case
             when a_birth is null or b_birth is null then null
             when a_birth = b_birth then 'exact'
             when damerau_levenshtein(a_birth, b_birth) = 1
@@ -123,6 +88,68 @@ compared as (
             else 'one'
         end as generation
     from sides
+),
+
+-- The first guard: agreement on what a household shares never outweighs different given names.
+gated as (
+    select
+        *,
+        coalesce(
+            given_name = 'different'
+            and coalesce(birth_date not in ('exact', 'near'), true)
+            and coalesce(national_id not in ('exact', 'near'), true),
+            false
+        ) as is_gated
+    from names_compared
+),
+
+-- Typing errors in what a guard has decided anyway are not looked for.
+compared as (
+    select
+        a,
+        b,
+        {% for column in terms %}
+        {{ column }}_bits,
+        {% endfor %}
+        email_people,
+        phone_people,
+        address_people,
+        national_id_people,
+        is_gated,
+        given_name, family_name, middle_name, birth_date, national_id, company, generation,
+        case
+            when email_people = 1 then 'exact'
+            when email_people > 1 then 'shared'
+            when a_email is null or b_email is null or a_email = b_email then null
+            when a_is_public_mail and b_is_public_mail
+                then case
+                    when not is_gated and split_part(a_email, '@', 2) = split_part(b_email, '@', 2) and is_near_email(a_email, b_email)
+                        then 'near'
+                    else 'different'
+                end
+            when not is_gated and is_near_email(a_email, b_email) then 'near'
+            else 'other'
+        end as email,
+        case
+            when phone_people = 1 then 'exact'
+            when phone_people > 1 then 'shared'
+            when a_phone is null or b_phone is null or a_phone = b_phone then null
+            when not is_gated and is_near_number(a_phone, b_phone) then 'near'
+            else 'different'
+        end as phone,
+        case
+            when address_people is not null
+                or (a_street = b_street and a_house is not distinct from b_house and (a_postal = b_postal or a_city = b_city))
+                then case when a_unit <> b_unit then 'building' else 'exact' end
+            when not is_gated and a_street is not null and b_street is not null and a_house is not distinct from b_house
+                and (a_postal = b_postal or a_city = b_city) and jaro_winkler_similarity(a_street, b_street) > 0.85 then 'near'
+            when a_house = b_house and a_street = b_street then 'street'
+            when a_postal = b_postal then 'postal'
+            when a_city = b_city or (not is_gated and is_near(a_city, b_city)) then 'city'
+            when a_postal is null or b_postal is null then case when a_city <> b_city then 'different' end
+            else 'different'
+        end as place
+    from gated
 ),
 
 weighed as (
@@ -154,13 +181,11 @@ summed as (
     from weighed
 ),
 
--- The guards: agreement on what a household shares never outweighs different given names; a generation always tells.
+-- The second guard: a generation always tells father from son.
 guarded as (
     select
         *,
         round(same_bits - log2(1 + pow(2, household_bits)), 3)::float as bits,
-        coalesce(given_name = 'different' and coalesce(birth_date not in ('exact', 'near'), true)
-            and coalesce(national_id not in ('exact', 'near'), true), false) as is_gated,
         coalesce(generation = 'different', false) as is_vetoed
     from summed
 )

@@ -70,7 +70,7 @@ def _macros() -> dict[str, str]:
         # in dots or in who hosts the mail: nothing but the same name again.
         "is_near_email(x, y)": """case
             when ascii(x) = ascii(y) and abs(length(x) - length(y)) <= 2 and least(length(x), length(y)) >= 12
-                and (x[:5] = y[:5] or right(x, 8) = right(y, 8))
+                and jaro_winkler_similarity(x, y) >= 0.9
                 then damerau_levenshtein(replace(x, '.', ''), replace(y, '.', '')) between 1 and 2
                     and regexp_replace(x, '[^0-9]', '', 'g') = regexp_replace(y, '[^0-9]', '', 'g')
             else false
