@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from hashlib import md5
@@ -18,9 +18,9 @@ from pipelines.unify import golden_ids, remembered, survivors
 from pipelines.unify.clusters import ClusterFinder, find_clusters
 from pipelines.unify.rules import Plan, plan_of
 from pipelines.unify.sources import Source
-from pipelines.unify.sql import number, temp, texts
+from pipelines.unify.sql import existing, number, temp, texts
 from pipelines.unify.staged import stage, versions
-from pipelines.warehouse.build import BUILDS, exists, read_builds, record_build
+from pipelines.warehouse.build import BUILDS, read_builds, record_build
 
 TEMPORARY = (
     "staged",
@@ -123,28 +123,28 @@ class _Entities:
         find: ClusterFinder,
     ) -> None:
         self.con, self.state, self.plans, self.run, self.find = con, state, plans, run, find
+        self.tables = existing(con)
         self.moved: dict[str, str] = {}
         self.mapped: set[str] = set()
 
     def entity(self, name: str) -> UnifyCounts:
         started = time.perf_counter()
         plan = self.plans[name]
-        logic, inputs = _logic(plan), self._inputs(plan)
-        last = read_builds(self.con).get(f"unified.{name}")
-        if last and last.fingerprint == f"{logic}/{inputs}/{registry.stamp(self.state, name)}" and self._is_there(plan):
+        made_from = f"{_logic(plan)}/{self._inputs(plan)}"
+        build = read_builds(self.con).get(f"unified.{name}") if self._is_there(plan) else None
+        last = build.fingerprint if build else ""
+        if build and last == f"{made_from}/{registry.stamp(self.state, name)}":
             records = number(self.con, f"select count(*) from {plan.table('sources')}")
-            return UnifyCounts(name, records, last.rows, seconds=time.perf_counter() - started)
-        is_partial = (
-            bool(last) and last is not None and last.fingerprint.startswith(f"{logic}/") and self._is_there(plan)
-        )
+            return UnifyCounts(name, records, build.rows, seconds=time.perf_counter() - started)
+        is_partial = last.partition("/")[0] == _logic(plan)
         counts = self._build(plan, is_partial=is_partial, is_first=not self._is_there(plan))
-        stamp = registry.stamp(self.state, name)
-        record_build(self.con, f"unified.{name}", f"{logic}/{inputs}/{stamp}", counts.golden)
-        return UnifyCounts(**{**vars(counts), "seconds": time.perf_counter() - started})
+        now = f"{made_from}/{registry.stamp(self.state, name)}"
+        record_build(self.con, f"unified.{name}", now, counts.golden)
+        return replace(counts, seconds=time.perf_counter() - started)
 
     def _inputs(self, plan: Plan) -> str:
         builds = read_builds(self.con)
-        words = [versions(self.con, plan.entity), answers.stamp(self.state, plan.entity)]
+        words = [versions(self.con, plan.entity, self.tables), answers.stamp(self.state, plan.entity)]
         words.append(remembered.load_pins(self.con, self.state, plan))
         for target in sorted({str(rule.to) for rule in plan.references}):
             build = builds.get(f"unified.{target}")
@@ -152,12 +152,11 @@ class _Entities:
         return _hash(words)
 
     def _is_there(self, plan: Plan) -> bool:
-        tables = [f"unified.{plan.entity}", *(plan.table(s) for s in ("sources", "provenance", "pins"))]
-        return all(exists(self.con, table) for table in tables)
+        return {f"unified.{plan.entity}", *(plan.table(s) for s in ("sources", "provenance", "pins"))} <= self.tables
 
     def _build(self, plan: Plan, *, is_partial: bool, is_first: bool) -> UnifyCounts:
         con = self.con
-        stage(con, plan)
+        stage(con, plan, self.tables)
         golden_ids.mirror(con, self.state, plan)
         self._map_targets(plan)
         remembered.load_answers(con, self.state, plan)

@@ -1,4 +1,4 @@
-"""One golden record, field by field: its value, who said it, since when, by which rule, and what was rejected and why."""
+"""One golden record, field by field: its value, who said it, since when, by which rule; what was rejected, and why."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import duckdb
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.unify.rules import Plan, plan_of
 from pipelines.unify.sources import Source
-from pipelines.unify.sql import render
-from pipelines.warehouse.build import exists
+from pipelines.unify.sql import existing, render
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,10 @@ def show(
         golden_id: of any entity.
         connections: as unify had them; they tell which values are derived.
     """
+    tables = existing(con)
     for schema in schemas.values():
         plan = plan_of(schema, connections)
-        if exists(con, plan.table("sources")):
+        if plan.table("sources") in tables:
             lives_as = _follow(con, plan, golden_id)
             sources = _sources(con, plan, lives_as)
             if sources:
@@ -95,6 +95,8 @@ def _fields(con: duckdb.DuckDBPyConnection, plan: Plan, golden_id: str) -> tuple
         if because is not None:
             rejected.setdefault(field, []).append(Rejected(value, connection, source_id, since, because))
     query = f"select field, value, connection, source_id, since, rule from {plan.table('lineage')} where {plan.id} = $1"
-    holds = {row[0]: row for row in con.execute(query, [golden_id]).fetchall()}
-    names = [rule.name for rule in plan.rules if rule.name in holds]
-    return tuple(ShownField(*holds[name], rejected=tuple(rejected.get(name, ()))) for name in names)
+    holds = {
+        field: ShownField(field, *winner, tuple(rejected.get(field, ())))
+        for field, *winner in con.execute(query, [golden_id]).fetchall()
+    }
+    return tuple(holds[rule.name] for rule in plan.rules if rule.name in holds)

@@ -37,6 +37,16 @@ def number(con: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | N
     return int(con.execute(query, parameters or []).fetchall()[0][0] or 0)
 
 
+def existing(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """All tables and views of the warehouse, as schema.table."""
+    found = con.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database() "
+        "union all select schema_name || '.' || view_name from duckdb_views() where database_name = current_database() "
+        "and not internal"
+    ).fetchall()
+    return frozenset(name for (name,) in found)
+
+
 def texts() -> str:
     """All models of unify as one text: part of what golden tables are made from."""
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(MODELS.glob("unify_*.sql")))

@@ -8,7 +8,7 @@ import duckdb
 
 from pipelines.unify.rules import Plan
 from pipelines.unify.sql import temp
-from pipelines.warehouse.build import content_hash, exists, read_builds
+from pipelines.warehouse.build import content_hash, read_builds
 
 SYSTEM_COLUMNS = {
     "record_key": "VARCHAR",
@@ -25,16 +25,22 @@ TRAILING_COLUMNS = {"custom": "JSON", "raw_hash": "VARCHAR", "values_hash": "UBI
 EDITS = {"record_key": "VARCHAR", "field": "VARCHAR", "edited_at": "TIMESTAMPTZ", "is_echo": "BOOLEAN"}
 
 
-def stage(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Makes the temporary views `staged` and `edits`, and the table `edited`, of the entity."""
+def stage(con: duckdb.DuckDBPyConnection, plan: Plan, tables: frozenset[str]) -> None:
+    """Makes the temporary views `staged` and `edits`, and the table `edited`, of the entity.
+
+    Args:
+        tables: all that the warehouse has, as schema.table.
+    """
     fields = {rule.name: rule.type for rule in plan.rules}
-    _view(con, "staged", f"staging.{plan.entity}", {**SYSTEM_COLUMNS, **fields, **TRAILING_COLUMNS})
-    _view(con, "edits", f"staging.{plan.entity}_edits", EDITS)
+    _view(con, tables, "staged", f"staging.{plan.entity}", {**SYSTEM_COLUMNS, **fields, **TRAILING_COLUMNS})
+    _view(con, tables, "edits", f"staging.{plan.entity}_edits", EDITS)
     temp(con, "edited")
 
 
-def _view(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: dict[str, str]) -> None:
-    if exists(con, table):
+def _view(
+    con: duckdb.DuckDBPyConnection, tables: frozenset[str], name: str, table: str, columns: dict[str, str]
+) -> None:
+    if table in tables:
         query = f"from {table}"
     else:
         query = (
@@ -43,17 +49,12 @@ def _view(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: dict[s
     con.execute(f"create or replace temp view {name} as {query}")
 
 
-def versions(con: duckdb.DuckDBPyConnection, entity: str) -> str:
+def versions(con: duckdb.DuckDBPyConnection, entity: str, tables: frozenset[str]) -> str:
     """A word that changes whenever staging of the entity does.
 
-    It is made of the fingerprints that staging recorded; where it recorded none, of the tables' content.
+    It is made of the fingerprints that staging recorded of its views; where it recorded none, of their content.
     """
-    recorded = {name: build.fingerprint for name, build in read_builds(con).items() if name.startswith("staging.")}
-    found = con.execute(
-        "select table_name from information_schema.tables where table_catalog = current_database() "
-        "and table_schema = 'staging' and table_type = 'BASE TABLE' order by table_name"
-    ).fetchall()
-    wanted = {entity, f"{entity}_edits"}
-    tables = [f"staging.{name}" for (name,) in found if name in wanted or name.partition("__")[2] in wanted]
-    words = [(table, recorded.get(table) or content_hash(con, table)) for table in tables]
+    builds = read_builds(con)
+    read = [name for name in (f"staging.{entity}", f"staging.{entity}_edits") if name in tables]
+    words = [(name, builds[name].fingerprint if name in builds else content_hash(con, name)) for name in read]
     return md5(repr(words).encode(), usedforsecurity=False).hexdigest()

@@ -69,12 +69,13 @@ def only(entity: str, *fields: str, **rules: str) -> dict[str, CanonicalEntity]:
 
 
 def by(column: str) -> ClusterFinder:
-    """Records with the same value in the column are one; a test that is not about matching decides it so."""
+    """Records with the same value in the column are one: tests that are not about matching say it so."""
 
     def find(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+        assert column in plan.schema.fields
         con.execute(
-            f"create or replace temp table clusters as "
-            f"select record_key, coalesce({column}::varchar, record_key) as cluster, '{column}' as matched_by from staged"
+            f"""create or replace temp table clusters as
+                select record_key, coalesce({column}, record_key) as cluster, '{column}' as matched_by from staged"""
         )
 
     return find

@@ -126,7 +126,7 @@ def test_a_record_that_push_made_belongs_to_whom_it_was_made_for(world: Any, peo
     assert people.counts.new == people.counts.merged == 0
 
 
-def test_only_changes_are_written_to_state(world: Any, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_changes_are_written_to_state(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
     apply = registry.apply
 

@@ -172,6 +172,7 @@ def test_a_run_that_dies_leaves_what_was(small: Any, contact: Any, monkeypatch: 
 
 def test_a_record_that_got_lost_stops_the_run(small: Any, contact: Any) -> None:
     def loses_one(con: Any, plan: Any) -> None:
+        assert plan.entity == "contacts"
         con.execute(
             "create or replace temp table clusters as select record_key, record_key as cluster, '' as matched_by "
             "from staged where record_key <> 'a:1'"

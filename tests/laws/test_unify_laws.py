@@ -1,0 +1,252 @@
+"""Laws of unify: conservation (L1), replay (L2), the latest edit (L6), nothing is emptied (L7), stable identity (L11).
+
+The world is one person or several, told of by up to four connections; which records are one is given (`nickname`), so
+that the laws hold for any model of identity.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.unify.sources import Source
+
+FIELDS = ("rating", "email", "phone", "do_not_call")
+LATEST = ("rating", "email", "phone")
+CONNECTIONS = "abcd"
+SERIAL = itertools.count()
+TABLES = ("contacts", "contact_sources", "contact_lineage", "contact_provenance", "contact_redirects")
+
+
+def _helper() -> Any:
+    name = "crosswalk_staged_world"
+    if name not in sys.modules:
+        path = Path(__file__).resolve().parents[1] / "unify" / "staged_world.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+helper = _helper()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One world for all examples: each stages anew under keys of its own, so that nothing remembered is shared."""
+    schemas = helper.only("contacts", "nickname", *FIELDS)
+    world = helper.World(tmp_path_factory.mktemp("laws"), schemas, helper.by("nickname"))
+    world.sources = [Source("a", {"contacts": frozenset({"email"})}), *map(Source, "bcd")]
+    yield world
+    world.close()
+
+
+moments = st.none() | st.integers(0, 6)
+values = {
+    "rating": st.none() | st.sampled_from("ABC"),
+    "email": st.none() | st.sampled_from(["x@x.org", "y@y.org", "z@z.org"]),
+    "phone": st.none() | st.sampled_from(["+12025550101", "+12025550102"]),
+    "do_not_call": st.none() | st.booleans(),
+}
+
+
+@st.composite
+def records(draw: st.DrawFn, most: int = 24, people: int = 8) -> list[Any]:
+    """Records of several people, edited, echoed, deleted, frozen, of known and unknown age."""
+    serial = next(SERIAL)
+    made = []
+    for number in range(draw(st.integers(1, most))):
+        told = {name: draw(of) for name, of in values.items()}
+        edits = draw(st.dictionaries(st.sampled_from(FIELDS), st.tuples(moments, st.booleans()), max_size=2))
+        state = draw(st.sampled_from(["lives", "lives", "lives", "deleted", "frozen"]))
+        made.append(
+            helper.contact(
+                f"{draw(st.sampled_from(CONNECTIONS))}:{serial}-{number}",
+                nickname=f"{serial}-{draw(st.integers(0, people - 1))}",
+                at=draw(moments),
+                edits=edits,
+                is_deleted=state == "deleted",
+                is_in_scope=state != "frozen",
+                first_seen=draw(st.integers(0, 3)),
+                **told,
+            )
+        )
+    return made
+
+
+def since(record: Any, field: str) -> tuple[float | None, bool]:
+    """When the record's value of the field was edited, and whether that was our own write."""
+    told = record.edits.get(field)
+    return told if told is not None else (record.first_modified, False)
+
+
+def rank(record: Any, field: str) -> tuple[Any, ...]:
+    """The declared order of candidates, greatest last, written as plainly as the law says it."""
+    at, is_echo = since(record, field)
+    is_derived = field == "email" and record.connection == "a"
+    place = CONNECTIONS.index(record.connection)
+    return (not is_derived, at is not None, at or 0, not is_echo, -place, [-ord(c) for c in record.key])
+
+
+def expected(people: list[Any]) -> dict[str, Any] | None:
+    """The golden record of one person's records, without empty fields; None where none of them lives."""
+    living = [r for r in people if not r.is_deleted]
+    voters = [r for r in living if r.is_in_scope] or living
+    if not living:
+        return None
+    golden: dict[str, Any] = {}
+    for field in LATEST:
+        candidates = [r for r in voters if r.values[field] is not None]
+        if candidates:
+            golden[field] = max(candidates, key=lambda r: rank(r, field)).values[field]
+    consent = [r.values["do_not_call"] for r in living if r.values["do_not_call"] is not None]
+    return golden | ({"do_not_call": any(consent)} if consent else {})
+
+
+def by_person(staged: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for record in staged:
+        found.setdefault(record.values["nickname"], []).append(record)
+    return found
+
+
+@settings(max_examples=100)
+@given(staged=records())
+def test_l6_the_latest_edit_wins_field_by_field(world: Any, staged: list[Any]) -> None:
+    world.stage("contacts", staged)
+    world.unify()
+    ids = world.ids()
+    golden = {row["contact_id"]: row for row in world.golden()}
+    for people in by_person(staged).values():
+        found = golden.pop(ids[people[0].key], None)
+        fields = None if found is None else {name: found[name] for name in FIELDS if name in found}
+        assert fields == expected(people)
+    assert golden == {}, "golden records of nobody"
+
+
+@settings(max_examples=40)
+@given(staged=records())
+def test_l7_nothing_is_emptied(world: Any, staged: list[Any]) -> None:
+    """A field is empty in a golden record only where no record that has a say fills it."""
+    world.stage("contacts", staged)
+    world.unify()
+    golden = {row["contact_id"]: row for row in world.golden()}
+    ids = world.ids()
+    for people in by_person(staged).values():
+        living = [r for r in people if not r.is_deleted]
+        voters = [r for r in living if r.is_in_scope] or living
+        for field in FIELDS:
+            if any(r.values[field] is not None for r in voters):
+                assert field in golden[ids[people[0].key]]
+
+
+@settings(max_examples=30)
+@given(staged=records(), later=records())
+def test_l1_every_staged_record_is_in_exactly_one_golden_record(
+    world: Any, staged: list[Any], later: list[Any]
+) -> None:
+    for step in (staged, staged + later, later):
+        world.stage("contacts", step)
+        counts = world.unify()["contacts"]
+        keys = world.con.execute("select record_key from unified.contact_sources").fetchall()
+        assert sorted(keys) == sorted((r.key,) for r in {r.key: r for r in step}.values())
+        assert counts.records == len(step)
+        assert counts.golden == sum(expected(p) is not None for p in by_person(step).values())
+
+
+@settings(max_examples=15)
+@given(staged=records(), seed=st.integers(0, 99))
+def test_l2_the_order_of_the_input_changes_nothing(
+    world: Any, tmp_path_factory: pytest.TempPathFactory, staged: list[Any], seed: int
+) -> None:
+    world.stage("contacts", staged)
+    world.unify()
+    again = helper.World(tmp_path_factory.mktemp("again"), world.schemas, world.find)
+    try:
+        again.sources = list(reversed(world.sources))
+        shuffled = list(staged)
+        random.Random(seed).shuffle(shuffled)
+        again.stage("contacts", shuffled)
+        again.unify()
+        for table in TABLES[:4]:
+            assert again.rows(f"unified.{table}") == world.rows(f"unified.{table}")
+    finally:
+        again.close()
+
+
+@settings(max_examples=40)
+@given(steps=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=5))
+def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
+    """Six records are grouped anew at each step, at random: ids are kept, redirect, and are never reused."""
+    serial = next(SERIAL)
+    keys = [f"{CONNECTIONS[n % 4]}:{serial}-{n}" for n in range(6)]
+    before: dict[str, str] = {}
+    ever: dict[str, set[str]] = {}
+    for step in steps:
+        groups = dict(zip(keys, step, strict=True))
+        world.stage(
+            "contacts",
+            [
+                helper.contact(key, nickname=f"{serial}-{group}", first_seen=keys.index(key))
+                for key, group in groups.items()
+            ],
+        )
+        world.unify()
+        now = world.ids()
+        redirects = dict(world.con.execute("select from_id, to_id from unified.contact_redirects").fetchall())
+        _check_groups(now, groups)
+        assert not set(redirects) & set(redirects.values()), "a redirect points to a redirect"
+        assert not set(redirects) & set(now.values()), "an id that was redirected lives"
+        _check_kept(before, now, redirects)
+        for golden in set(now.values()) - set(before.values()):
+            assert golden not in ever, "an id was given to another"
+        for key, golden in now.items():
+            ever.setdefault(golden, set()).add(key)
+        before = now
+        world.unify()
+        assert world.ids() == now, "a re-run changed an id"
+
+
+def _check_groups(now: dict[str, str], groups: dict[str, int]) -> None:
+    for one, other in itertools.combinations(groups, 2):
+        assert (now[one] == now[other]) == (groups[one] == groups[other])
+
+
+def _check_kept(before: dict[str, str], now: dict[str, str], redirects: dict[str, str]) -> None:
+    """Each id of before lives with its largest part, or redirects to the id of a group that holds its largest part."""
+    for golden in set(before.values()):
+        held = [key for key, was in before.items() if was == golden]
+        parts = [sum(now[other] == now[key] for other in held) for key in held]
+        largest = {now[key] for key, size in zip(held, parts, strict=True) if size == max(parts)}
+        assert redirects.get(golden, golden) in largest
+
+
+@settings(max_examples=30)
+@given(staged=records(), changed=records(), seed=st.integers(0, 99))
+def test_a_partial_build_equals_a_whole_one(world: Any, staged: list[Any], changed: list[Any], seed: int) -> None:
+    """Making only what changed anew leaves the tables that a whole build would."""
+    world.stage("contacts", staged)
+    world.unify()
+    chance = random.Random(seed)
+    kept = [record for record in staged if chance.random() < 0.7]
+    for record in kept:
+        if chance.random() < 0.4:
+            record.values["rating"] = "edited"
+            record.modified = (record.modified or 0) + 1
+    world.stage("contacts", kept + changed)
+    world.unify()
+    partly = {table: world.rows(f"unified.{table}") for table in TABLES}
+    world.con.execute("update meta.builds set fingerprint = 'another logic' where table_name = 'unified.contacts'")
+    world.unify()
+    assert {table: world.rows(f"unified.{table}") for table in TABLES} == partly
