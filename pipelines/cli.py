@@ -52,7 +52,7 @@ class _Lazy(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-app = typer.Typer(cls=_Lazy, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+app = typer.Typer(cls=_Lazy, no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()

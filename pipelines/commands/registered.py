@@ -1,0 +1,16 @@
+"""The names and arguments a mapping may use, as the program has them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pipelines.mapping.scope import Known
+
+
+@cache
+def load_known() -> Known:
+    """Authentication types, paginators and batch-answer readers; imports dlt, which takes most of a second."""
+    from pipelines.wire.answers import READERS
+    from pipelines.wire.names import AUTHS, PAGINATORS
+
+    return Known.of(AUTHS, PAGINATORS, READERS)
