@@ -59,6 +59,7 @@ class _Work:
     synced_at: int | None
     now: datetime
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)
 
 
 def plan(
@@ -98,7 +99,8 @@ def plan(
     exempt = allow_mass_change or connection.is_sandbox or synced is None
     return Plan(
         connection.name, connection.owner.name, rows, references, work.counts,
-        () if exempt else tuple(tripped), stats, made_at=work.now.isoformat(),
+        () if exempt else tuple(tripped), stats, made_at=work.now.isoformat(), is_pilot=work.pilot != Pilot(),
+        stale=tuple(work.stale),
     )  # fmt: skip
 
 
@@ -132,7 +134,23 @@ def _plan_entity(work: _Work, entity: str) -> pa.Table:
         rows = ROWS.empty_table()
     _reach(work, entity, schema.singular)
     work.counts[entity] = _count(work, entity, rows)
+    work.stale += _stale(work, entity, rows)
     return rows
+
+
+def _stale(work: _Work, entity: str, rows: pa.Table) -> list[str]:
+    """What failed and is no longer wanted, and what was uncertain and has turned up."""
+    work.con.register("plan_found", rows.select(["wanted", "why", "golden_id", "record_key", "fingerprint"]))
+    found = work.con.execute(
+        "SELECT DISTINCT intent_id FROM plan_unfinished AS u WHERE NOT EXISTS (SELECT 1 FROM plan_found AS p "
+        "WHERE p.wanted = u.action AND p.golden_id = u.golden_id AND p.fingerprint <> '' "
+        "AND coalesce(p.record_key, '') = coalesce(u.record_key, '')) AND (status IN ('failed', 'dead', 'skipped') "
+        "OR (status = 'uncertain' AND golden_id IN "
+        "(SELECT golden_id FROM plan_reachable WHERE entity = ? AND source_id IS NOT NULL)))",
+        [entity],
+    ).fetchall()
+    work.con.unregister("plan_found")
+    return [str(row[0]) for row in found]
 
 
 def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence[PushField]) -> dict[str, Any]:

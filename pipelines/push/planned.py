@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 MOMENT = pa.timestamp("us", tz="UTC")
 ROWS = pa.schema(
@@ -35,8 +36,10 @@ ROWS = pa.schema(
         ("fingerprint", pa.string()),
         ("attempt", pa.int32()),
         ("place", pa.int64()),
+        ("golden", pa.string()),
     ]
 )
+"""One row a field. `golden`: of a revert, the golden value (JSON) that is not to be pushed again."""
 REFERENCES = pa.schema([("entity", pa.string()), ("golden_id", pa.string()), ("source_id", pa.string())])
 FORMAT = 1
 WRITES = ("update", "create", "link", "archive")
@@ -59,6 +62,9 @@ class Plan:
         stats: numbers the next plan's guards are measured against, {"contacts/records:north": 120}.
         kind: push or revert.
         run_id: of a revert: the run that is undone.
+        notes: what a person should know beside the rows.
+        is_pilot: only some records; what is normal is not learned from it.
+        stale: intents that failed and are no longer wanted.
     """
 
     connection: str
@@ -72,6 +78,8 @@ class Plan:
     run_id: str | None = None
     made_at: str = ""
     notes: tuple[str, ...] = ()
+    is_pilot: bool = False
+    stale: tuple[str, ...] = ()
 
     @property
     def plan_id(self) -> str:
@@ -92,15 +100,14 @@ class Plan:
         """How many records would be written."""
         return sum(number for counts in self.counts.values() for what, number in counts.items() if what in WRITES)
 
-    def records(self) -> Iterator[list[dict[str, Any]]]:
-        """The rows that would be written, record by record, in the order in which they must be."""
+    def records(self, entity: str, action: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows of one entity and action, record by record."""
+        mine = pc.and_(pc.equal(self.rows["entity"], entity), pc.equal(self.rows["action"], action))
         group: list[dict[str, Any]] = []
         key: tuple[Any, ...] = ()
-        for batch in self.rows.to_batches(max_chunksize=10_000):
+        for batch in self.rows.filter(mine).to_batches(max_chunksize=10_000):
             for row in batch.to_pylist():
-                if row["action"] not in WRITES:
-                    continue
-                this = (row["entity"], row["action"], row["golden_id"], row["record_key"])
+                this = (row["golden_id"], row["record_key"])
                 if group and this != key:
                     yield group
                     group = []
@@ -111,9 +118,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The whole plan as JSON values; moments are microseconds since 1970."""
-        plain = {name: getattr(self, name) for name in ("connection", "owner", "kind", "run_id", "made_at")}
+        plain = {name: getattr(self, name) for name in ("connection", "owner", "kind", "run_id", "made_at", "is_pilot")}
         tables = {name: _columns(table) for name, table in (("rows", self.rows), ("references", self.references))}
         rest = {"counts": self.counts, "guard": list(self.guard), "stats": dict(self.stats), "notes": list(self.notes)}
+        rest["stale"] = list(self.stale)
         return {"format": FORMAT, "plan_id": self.plan_id, **plain, **rest, **tables}
 
     def save(self, path: Path) -> None:
@@ -142,6 +150,7 @@ def load_plan(path: Path) -> Plan:
                 "references": _table(saved["references"], REFERENCES),
                 "guard": tuple(saved["guard"]),
                 "notes": tuple(saved["notes"]),
+                "stale": tuple(saved["stale"]),
             }
         )
     except (KeyError, TypeError, pa.ArrowException) as problem:

@@ -27,7 +27,12 @@ class Writer:
     wire: Connection
 
     def body(
-        self, values: Mapping[str, Any], current: Any = None, already: Mapping[str, Any] | None = None
+        self,
+        values: Mapping[str, Any],
+        current: Any = None,
+        already: Mapping[str, Any] | None = None,
+        *,
+        exact: bool = False,
     ) -> dict[str, Any]:
         """The CRM's fields for the canonical values, without `wrap`.
 
@@ -35,6 +40,7 @@ class Writer:
             values: canonical values by field; references as the CRM's own ids; None clears (undo only).
             current: the record as it is now; None where it is not known or does not exist yet.
             already: canonical values that the record has; members of a union that stand there are not added again.
+            exact: members that `already` has and the values lack are taken out (undo only).
 
         Raises:
             UnwritableError: a value cannot be said in this CRM; the message names the field.
@@ -42,7 +48,10 @@ class Writer:
         body: dict[str, Any] = {}
         for name, value in values.items():
             try:
-                self._write(body, name, self._missing(name, value, (already or {}).get(name)), current)
+                has = (already or {}).get(name)
+                self._write(body, name, self._missing(name, value, has), current)
+                if exact:
+                    self._take_out(body, name, value, has)
             except (UnwritableError, ValueError) as problem:
                 raise UnwritableError(f"{name}: {problem}") from problem
         return body
@@ -57,6 +66,17 @@ class Writer:
         if field.each is None or not (is_union and isinstance(value, list) and isinstance(has, list)):
             return value
         return [member for member in value if member not in has]
+
+    def _take_out(self, body: dict[str, Any], name: str, value: Any, has: Any) -> None:
+        """Takes members out of a written list: those that were there and are not wanted."""
+        field = self.entity.fields[name]
+        members = get(body, field.each) if field.each is not None else MISSING
+        if not isinstance(has, list) or not isinstance(members, list):
+            return
+        wanted = value if isinstance(value, list) else []
+        gone = {_bare(member) for member in has if member not in wanted}
+        left = [one for one in members if not (_is_ours(field, one) and _bare(_inner(field, one)) in gone)]
+        put(body, str(field.each), left)
 
     def _touches_list(self, field: FieldMapping) -> bool:
         way = _written_path(field)
@@ -190,6 +210,13 @@ def _new_member(field: FieldMapping, made: Any) -> Any:
 
 def _plain(value: Any) -> str:
     return "" if value is MISSING or value is None else str(value).strip().casefold()
+
+
+def _bare(value: Any) -> str:
+    """A value without what only adorns it, so that (202) 555-0123 is +12025550123 but for the country."""
+    plain = _plain(value)
+    digits = "".join(letter for letter in plain if letter.isdigit())
+    return digits[-10:] if len(digits) >= 7 and not any(letter.isalpha() for letter in plain) else plain
 
 
 def _rejoined(field: FieldMapping, body: dict[str, Any], value: Any, current: Any) -> str:

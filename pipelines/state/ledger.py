@@ -23,7 +23,11 @@ SUCCEEDED = ("done", "adopted")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an intent. `read_back` holds, for each field, the canonical value (JSON) that the CRM kept."""
+    """What became of an intent.
+
+    `read_back` holds, for each field, the canonical value (JSON) that the CRM kept; `tries` replaces the intent's
+    count of tries where this one is not to count.
+    """
 
     intent: Intent
     status: str
@@ -32,6 +36,7 @@ class Outcome:
     error: str | None = None
     correlation_id: str | None = None
     next_attempt_at: int | None = None
+    tries: int | None = None
     read_back: Mapping[str, str | None] = field(default_factory=dict)
     has_read_back: bool = False
 
@@ -59,7 +64,8 @@ def settle(state: State, outcomes: Sequence[Outcome]) -> None:
         _close(connection, outcomes, now)
         rows.insert(connection, ledger, [line for one in outcomes for line in _lines(one, now)], _LINE)
         good = [one for one in outcomes if one.status in SUCCEEDED and one.record_key is not None]
-        rows.upsert(connection, echoes, [echo for one in good for echo in _echoes(one, now)], _ECHO)
+        sent = [one for one in good if one.status == "done"]  # to what was adopted nothing was sent
+        rows.upsert(connection, echoes, [echo for one in sent for echo in _echoes(one, now)], _ECHO)
         for entity in {one.intent.entity for one in good}:
             stamps.renew(connection, f"echoes:{entity}")
         for one in good:
@@ -123,18 +129,14 @@ _ECHO = [column.name for column in echoes.columns]
 
 
 def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> None:
-    columns = ("status", "http_status", "error", "correlation_id", "next_attempt_at", "record_key")
+    plain = ("status", "http_status", "error", "correlation_id", "next_attempt_at")
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    sets = ", ".join(f"{name} = {mark}" for name in (*columns, "settled_at"))
-    values = [
-        (
-            *(getattr(one, name) for name in columns[:-1]),
-            one.record_key or one.intent.record_key,
-            now,
-            one.intent.intent_id,
-        )
-        for one in outcomes
-    ]
+    sets = ", ".join(f"{name} = {mark}" for name in (*plain, "record_key", "attempt", "settled_at"))
+    values = []
+    for one in outcomes:
+        tries = one.intent.attempt if one.tries is None else one.tries
+        told = [getattr(one, name) for name in plain]
+        values.append((*told, one.record_key or one.intent.record_key, tries, now, one.intent.intent_id))
     if values:
         connection.exec_driver_sql(f"UPDATE intents SET {sets} WHERE intent_id = {mark}", values)
 

@@ -6,7 +6,7 @@ event for each merge and split.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -61,6 +61,18 @@ def apply(state: State, entity: str, changes: pa.Table, redirected: pa.Table | N
         if changes.num_rows:
             _change(connection, entity, changes)
         stamps.renew(connection, f"registry:{entity}")
+
+
+def golden_of(state: State, entity: str, record_keys: Sequence[str]) -> dict[str, str]:
+    """The golden ids of some records; a record that is not registered is left out."""
+    table = golden_ids.c
+    found: dict[str, str] = {}
+    with state.read() as connection:
+        for start in range(0, len(record_keys), 500):
+            some = (table.entity == entity, table.record_key.in_(list(record_keys[start : start + 500])))
+            query = sa.select(table.record_key, table.golden_id).where(*some)
+            found |= {str(key): str(golden) for key, golden in connection.execute(query)}
+    return found
 
 
 def assign(connection: sa.Connection, entity: str, record_key: str, golden_id: str) -> None:

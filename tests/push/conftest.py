@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -190,3 +191,19 @@ def connect(owner: Owner) -> MakeConnection:
         return Connection("north", owner, mapping, Settings(**settings), False, mapping.connection)
 
     return make
+
+
+def _module(name: str) -> Any:
+    """A helper beside this file; tests are no package."""
+    spec = importlib.util.spec_from_file_location(f"push_{name}", Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def crm() -> Any:
+    """An empty CRM in memory."""
+    return _module("memory_crm").MemoryCrm()

@@ -1,0 +1,175 @@
+"""What the steps of a push share: client, readers, writers, state; and how one chunk of records goes through them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipelines.connections.connection import Connection
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push.client import Client
+from pipelines.push.creating import Creator
+from pipelines.push.freshness import stale_units
+from pipelines.push.inverse import UnwritableError
+from pipelines.push.linking import send_links
+from pipelines.push.outcomes import outcomes_of
+from pipelines.push.reading import Canonical, Reading
+from pipelines.push.references import References
+from pipelines.push.sending import Sender
+from pipelines.push.units import Result, Unit
+from pipelines.push.write import Writer, values_of
+from pipelines.state import intents, ledger, pins
+from pipelines.state.database import State
+from pipelines.wire.errors import CrmError
+
+Progress = Callable[[str, str, int], None]
+"""Called with entity, status and the number of records that have just got it."""
+
+
+@dataclass
+class Room:
+    """All that one entity needs."""
+
+    reading: Reading
+    sender: Sender
+    creator: Creator
+    writer: Writer
+
+
+@dataclass
+class Engine:
+    """One push to one connection."""
+
+    connection: Connection
+    state: State
+    schemas: Mapping[str, CanonicalEntity]
+    canonical: Canonical
+    client: Client
+    references: References
+    run_id: str
+    progress: Progress | None = None
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    rooms: dict[str, Room] = field(default_factory=dict)
+    one_reader: asyncio.Lock = field(default_factory=asyncio.Lock)
+    one_writer: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def stopped(self) -> CrmError | None:
+        """What made every further call useless."""
+        return next((room.sender.stopped for room in self.rooms.values() if room.sender.stopped is not None), None)
+
+    def room(self, name: str) -> Room:
+        """What the entity needs, made once."""
+        if name not in self.rooms:
+            entity = self.connection.entities[name]
+            reading = Reading(self.client, name, entity, self.canonical, self.one_reader)
+            sender = Sender(self.client, name, entity)
+            writer = Writer(entity, self.schemas[name], self.connection.wire)
+            self.rooms[name] = Room(reading, sender, Creator(reading, sender), writer)
+        return self.rooms[name]
+
+    async def push_chunk(self, units: Sequence[Unit]) -> None:
+        """Takes units of one entity and action from the plan to the ledger."""
+        room = self.room(units[0].intent.entity)
+        action = units[0].intent.action
+        ended = await self._before(room, action, units)
+        ready = [place for place in range(len(units)) if place not in ended]
+        for place in ready:
+            problem = self._prepare(room, units[place])
+            if problem is not None:
+                ended[place] = problem
+        ready = [place for place in ready if place not in ended]
+        if action == "create" and ready:
+            twins = await room.creator.find_twins([units[place] for place in ready])
+            ended |= {ready[place]: result for place, result in twins.items()}
+            ready = [place for place in ready if place not in ended]
+        await self._intend(room, units)
+        sent = await self._send(room, action, [units[place] for place in ready])
+        ended |= dict(zip(ready, sent, strict=True))
+        await self.settle(room, units, [ended[place] for place in range(len(units))])
+
+    async def settle(self, room: Room, units: Sequence[Unit], results: Sequence[Result]) -> None:
+        """Writes outcomes to the ledger."""
+        try:
+            outcomes = await outcomes_of(room.reading, self.state, units, results)
+        except CrmError as problem:  # the read-back failed: the intents stay open and are settled later
+            room.sender.refused(problem, None)
+            return
+        async with self.one_writer:
+            await asyncio.to_thread(ledger.settle, self.state, outcomes)
+        counted = self.counts.setdefault(room.reading.name, Counter())
+        for one in outcomes:
+            counted[one.status] += 1
+            counted["sent"] += one.status == "done"
+            if one.intent.action == "create" and one.record_key is not None and one.status in ledger.SUCCEEDED:
+                self.references.learn(one.intent.entity, one.intent.golden_id, one.record_key.partition(":")[2])
+        if self.progress is not None:
+            for status, number in Counter(one.status for one in outcomes).items():
+                self.progress(room.reading.name, status, number)
+
+    async def _before(self, room: Room, action: str, units: Sequence[Unit]) -> dict[int, Result]:
+        """What need not be sent at all: records that have changed since the plan."""
+        if action == "link":
+            for unit in units:
+                unit.source_id = unit.source_id or self.references.known.get(
+                    (unit.intent.entity, unit.intent.golden_id)
+                )
+            missing = Result("skipped", error="the record is not in the CRM yet")
+            return {place: missing for place, unit in enumerate(units) if unit.source_id is None}
+        if action == "create":
+            return {}
+        try:
+            return await stale_units(room.reading, units)
+        except CrmError as problem:
+            return {place: room.sender.refused(problem, unit.source_id) for place, unit in enumerate(units)}
+
+    def _prepare(self, room: Room, unit: Unit) -> Result | None:
+        """Makes the body; says why where it cannot be made."""
+        try:
+            self.references.resolve(unit)
+            if unit.intent.action in {"create", "update"}:
+                unit.body = self._body(room, unit)
+        except UnwritableError as problem:
+            return Result("failed", unit.source_id, error=f"cannot be written: {problem}")
+        return None
+
+    def _body(self, room: Room, unit: Unit) -> dict[str, Any]:
+        values = {**unit.values, **unit.resolved}
+        if unit.intent.action == "update" and unit.current is None and room.writer.needs_current(values):
+            raise UnwritableError("a list is written by read, change, write, and the mapping has no get")
+        already = self.references.already(unit, values_of(unit.before))
+        body = room.writer.body(values, unit.current, already, exact=bool(unit.holds))
+        defaults = room.sender.push.defaults if unit.intent.action == "create" else {}
+        return {**defaults, **body}
+
+    async def _intend(self, room: Room, units: Sequence[Unit]) -> None:
+        """Puts the intents on disk; from here on the calls may go out."""
+        for unit in units:
+            if unit.intent.action == "create":
+                key = {"key": room.reading.key_of(unit)}
+                unit.intent = replace(unit.intent, extra={**unit.intent.extra, **key})
+        async with self.one_writer:
+            await asyncio.to_thread(self._write_intents, units)
+
+    def _write_intents(self, units: Sequence[Unit]) -> None:
+        held = [
+            pins.Hold(
+                unit.intent.record_key or "", unit.intent.entity, name, golden, None, f"reverted by {self.run_id}"
+            )
+            for unit in units
+            for name, golden in unit.holds.items()
+        ]
+        if held:
+            with self.state.write() as connection:
+                pins.hold(connection, self.run_id, held)
+        intents.open_all(self.state, [unit.intent for unit in units])
+
+    async def _send(self, room: Room, action: str, units: Sequence[Unit]) -> list[Result]:
+        if not units:
+            return []
+        if action == "link":
+            return await send_links(room.sender, units)
+        return await (room.creator.create(units) if action == "create" else room.sender.send(units))

@@ -1,0 +1,49 @@
+"""Before an update: is the record still as it was when the plan was made?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.push.reading import GONE, Reading
+from pipelines.push.units import MICROSECONDS, Result, Unit, same_json
+
+CHANGED = "changed in the CRM since it was read; planned anew at the next run"
+
+
+async def stale_units(reading: Reading, units: Sequence[Unit]) -> dict[int, Result]:
+    """By place: why a unit is skipped; sets each unit's `current`. Nothing where single records cannot be read."""
+    if not reading.can_read:
+        return {}
+    ids = [str(unit.source_id) for unit in units]
+    now = await reading.now(ids)
+    for unit, id in zip(units, ids, strict=True):
+        unit.current = None if now.get(id) is GONE else now.get(id)
+    rows = await reading.meaning([unit.current for unit in units])
+    found = {place: _judged(unit, row) for place, (unit, row) in enumerate(zip(units, rows, strict=True))}
+    return {place: result for place, result in found.items() if result is not None}
+
+
+def _judged(unit: Unit, row: dict[str, Any] | None) -> Result | None:
+    if unit.current is None:
+        return Result("skipped", unit.source_id, error="no longer in the CRM")
+    if row is None:
+        return Result("skipped", unit.source_id, error="the CRM's record cannot be read")
+    if row["is_deleted"] or not row["is_in_scope"]:
+        return Result("skipped", unit.source_id, error="deleted or out of scope in the CRM since it was read")
+    if unit.modified_at is not None and row["modified_at"] is not None:
+        return None if _same_time(unit.modified_at, row["modified_at"]) else _changed(unit)
+    unknown = {*row["absent_fields"], *row["unreadable_fields"]}
+    same = (name in unknown or same_json(old, row.get(name)) for name, old in unit.before.items())
+    return None if all(same) else _changed(unit)
+
+
+def _changed(unit: Unit) -> Result:
+    return Result("skipped", unit.source_id, error=CHANGED)
+
+
+def _same_time(one: int, other: int) -> bool:
+    """Equal; to the second where one of the two has no fraction of it: lists and single records may differ in that."""
+    if one % MICROSECONDS == 0 or other % MICROSECONDS == 0:
+        return one // MICROSECONDS == other // MICROSECONDS
+    return one == other

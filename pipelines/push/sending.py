@@ -1,0 +1,151 @@
+"""Sends records to a CRM: in batches where it takes them, else one by one; says for each what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipelines.mapping.language import Batch, Entity, Push, Request
+from pipelines.push.client import TRIES, Answer, Client, OutcomeUnknownError
+from pipelines.push.paths import MISSING, get
+from pipelines.push.template import Call, batch_call, filled
+from pipelines.push.units import Result, Unit
+from pipelines.push.write import wrapped
+from pipelines.wire.answers import READERS, Member, Sent
+from pipelines.wire.errors import AuthenticationFailed, CrmError, CrmRefused, CrmThrottled, CrmUnreachable
+
+BATCH_TRIES = 2
+SILENT_MOST = 8
+"""So many calls in a row without an answer, each after all its tries: the CRM is not there."""
+UNKNOWN = "unknown"
+"""Status of a result: the call may or may not have been carried out."""
+
+
+@dataclass
+class Sender:
+    """Sends the units of one entity. `stopped` is set by what makes every further call useless."""
+
+    client: Client
+    name: str
+    entity: Entity
+    stopped: CrmError | None = None
+    silent: int = 0
+
+    @property
+    def push(self) -> Push:
+        """The mapping's push block."""
+        assert self.entity.push is not None
+        return self.entity.push
+
+    async def send(self, units: Sequence[Unit]) -> list[Result]:
+        """Sends units of one action, all of them new records or all updates."""
+        if not units:
+            return []
+        action = units[0].intent.action
+        batch = {"create": self.push.create_batch, "update": self.push.update_batch}.get(action)
+        if batch is None:
+            return list(await asyncio.gather(*(self._one(unit, TRIES) for unit in units)))
+        parts = [list(units[start : start + batch.size]) for start in range(0, len(units), batch.size)]
+        return [
+            result for part in await asyncio.gather(*(self._batch(batch, part) for part in parts)) for result in part
+        ]
+
+    async def _batch(self, batch: Batch, units: list[Unit]) -> list[Result]:
+        """One batch; one that fails as a whole is split until the bad record stands alone."""
+        creates = units[0].intent.action == "create"
+        members = [
+            {"id": unit.source_id, "fields": unit.body, "index": str(place), "intent": unit.intent.intent_id}
+            for place, unit in enumerate(units)
+        ]
+        call = batch_call(batch, members, {})
+        try:
+            tries = TRIES if len(units) == 1 else BATCH_TRIES
+            answer = await self.client.send(call, self._what(units[0]), repeatable=not creates, tries=tries)
+        except CrmError as problem:
+            return await self._split(batch, units, problem)
+        selected = get(answer.data, batch.request.data_selector) if batch.request.data_selector else answer.data
+        sent = [Sent(unit.source_id, member["fields"]) for unit, member in zip(units, members, strict=True)]
+        found = READERS[batch.reader](selected, sent)
+        return [self._of_member(unit, member, answer) for unit, member in zip(units, found, strict=True)]
+
+    async def _split(self, batch: Batch, units: list[Unit], problem: CrmError) -> list[Result]:
+        may_be_one_record = isinstance(problem, CrmRefused) or (
+            isinstance(problem, CrmUnreachable) and problem.status is not None
+        )
+        if len(units) == 1 or not may_be_one_record:
+            return [self._failed(unit, problem) for unit in units]
+        half = len(units) // 2
+        return [*await self._batch(batch, units[:half]), *await self._batch(batch, units[half:])]
+
+    def _of_member(self, unit: Unit, member: Member, answer: Answer) -> Result:
+        if member.ok:
+            record = self._within(member.record)
+            return Result("done", member.id or unit.source_id, record, answer.status, request_id=answer.request_id)
+        if unit.intent.action == "create" and member.existing_id is not None:
+            return Result("adopted", member.existing_id, None, answer.status, member.error, answer.request_id)
+        return Result("failed", unit.source_id, None, answer.status, member.error, answer.request_id)
+
+    def _within(self, record: Any) -> Any:
+        """The record of a batch member; what only says 'success' is none."""
+        shown = self.push.answer_record
+        found = record if shown in (None, "$") else get(record, shown)
+        return found if shown is not None and isinstance(found, dict) else None
+
+    async def _one(self, unit: Unit, tries: int) -> Result:
+        action = unit.intent.action
+        try:
+            answer = await self.client.send(
+                self._call(unit), self._what(unit), repeatable=action != "create", tries=tries
+            )
+        except CrmError as problem:
+            return self._failed(unit, problem)
+        self.silent = 0
+        record = get(answer.data, self.push.answer_record) if self.push.answer_record else MISSING
+        source_id = unit.source_id
+        if action == "create":
+            found = get(answer.data, self.push.answer_id)
+            if found in (MISSING, None, ""):
+                return Result(UNKNOWN, None, None, answer.status, "the answer has no id", answer.request_id)
+            source_id = str(found)
+        return Result(
+            "done", source_id, record if isinstance(record, dict) else None, answer.status,
+            request_id=answer.request_id,
+        )  # fmt: skip
+
+    def _call(self, unit: Unit) -> Call:
+        requests: dict[str, Request | None] = {
+            "create": self.push.create_request,
+            "update": self.push.update_request,
+            "archive": self.push.delete_request,
+        }
+        request = requests[unit.intent.action]
+        if request is None:
+            raise CrmRefused(self.client.label, f"the mapping has no call to {unit.intent.action} {self.name}")
+        values = {"id": unit.source_id, **unit.values, **unit.resolved}
+        if unit.intent.action == "archive":
+            return filled(request, values)
+        body = wrapped(unit.body, self.push.wrap)
+        constants = filled(request, values).body
+        return filled(request, values, {**constants, **body} if isinstance(constants, dict) else body)
+
+    def _what(self, unit: Unit) -> str:
+        return f"{unit.intent.action} {self.name}"
+
+    def _failed(self, unit: Unit, problem: CrmError) -> Result:
+        if unit.intent.action == "archive" and problem.status in (404, 410):
+            return Result("done", unit.source_id, http_status=problem.status)
+        failed = self.refused(problem, unit.source_id)
+        if isinstance(problem, OutcomeUnknownError):
+            return replace(failed, status=UNKNOWN)
+        may_be_done = isinstance(problem, CrmUnreachable) and problem.status is None
+        return replace(failed, status="open") if may_be_done and unit.intent.action != "create" else failed
+
+    def refused(self, problem: CrmError, source_id: str | None) -> Result:
+        """The result of a call that failed; notes what makes every further call useless."""
+        self.silent = self.silent + 1 if isinstance(problem, CrmUnreachable) and problem.status is None else 0
+        stops = isinstance(problem, AuthenticationFailed | CrmThrottled)
+        if stops or self.silent >= SILENT_MOST:
+            self.stopped = self.stopped or problem
+        return Result("failed", source_id, None, problem.status, str(problem), problem.request_id, again_at_once=stops)

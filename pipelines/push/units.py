@@ -1,0 +1,101 @@
+"""One record to be written: what the plan wants of it, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.push.write import values_of
+from pipelines.state.intents import Change, Intent
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass
+class Unit:
+    """One record on its way.
+
+    Attributes:
+        intent: what is written down before the call.
+        source_id: the record's id in the CRM; None until it is created.
+        modified_at: of an update: the record's modification time (us) when it was read for the plan.
+        resolved: values of references, as the CRM's own ids.
+        body: the CRM's fields, once they are made.
+        current: the record as it is now, where it was read.
+        holds: of a revert: golden values (JSON) by field that are not to be pushed again.
+    """
+
+    intent: Intent
+    source_id: str | None
+    modified_at: int | None = None
+    resolved: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    current: Any = None
+    holds: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Canonical values to be written, by field."""
+        return values_of({change.field: change.new for change in self.intent.changes})
+
+    @property
+    def before(self) -> dict[str, str | None]:
+        """Canonical values (JSON) that the plan saw, by field."""
+        return {change.field: change.old for change in self.intent.changes}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a unit. `status` as in state; `open` leaves the intent to be settled later.
+
+    `record` is the CRM's record after the write, or the part of it that was shown; `again_at_once` does not count as
+    a try.
+    """
+
+    status: str
+    source_id: str | None = None
+    record: Any = None
+    http_status: int | None = None
+    error: str | None = None
+    request_id: str | None = None
+    again_at_once: bool = False
+
+
+def unit_of(rows: list[dict[str, Any]], run_id: str) -> Unit:
+    """The unit of one record's rows of a plan."""
+    first = rows[0]
+    changes = tuple(Change(row["field"], row["old"], row["new"], micros(row["since"])) for row in rows if row["field"])
+    intent = Intent(
+        intent_id=f"{run_id}-{secrets.token_hex(8)}",
+        run_id=run_id,
+        connection=first["connection"],
+        entity=first["entity"],
+        action=first["action"],
+        golden_id=first["golden_id"],
+        record_key=first["record_key"],
+        changes=changes,
+        fingerprint=first["fingerprint"],
+        attempt=first["attempt"],
+    )
+    held = {row["field"]: row["golden"] for row in rows if row["golden"] is not None}
+    return Unit(intent, first["source_id"], micros(first["modified_at"]), holds=held)
+
+
+def micros(moment: Any) -> int | None:
+    """A datetime as microseconds since 1970."""
+    return None if moment is None else round(moment.timestamp() * MICROSECONDS)
+
+
+def same_json(one: str | None, other: str | None) -> bool:
+    """Whether two JSON texts say the same; the order of a list of texts does not count."""
+    if one == other:
+        return True
+    if one is None or other is None:
+        return False
+    first, second = json.loads(one), json.loads(other)
+    if isinstance(first, list) and isinstance(second, list):
+        return sorted(map(str, first)) == sorted(map(str, second))
+    return bool(first == second)
