@@ -1,0 +1,166 @@
+"""Undo (law L12): a plan back to what stood in the CRM before a run, field by field.
+
+A field that was edited since is left and listed. A field that we filled may be cleared again. What is reverted is not
+pushed again until its golden value changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.connections.connection import Connection
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push.planned import REFERENCES, ROWS, Plan
+from pipelines.push.units import same_json
+from pipelines.state import ledger
+from pipelines.state.database import State
+from pipelines.warehouse.build import exists
+from pipelines.warehouse.models import ident
+
+Row = dict[str, Any]
+
+
+def revert(
+    run_id: str,
+    connection: Connection,
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    schemas: Mapping[str, CanonicalEntity],
+    *,
+    archive_created: bool = False,
+) -> Plan:
+    """The plan that undoes what a run wrote to the connection; shown and applied like any plan.
+
+    Args:
+        run_id: the run to undo.
+        connection: the CRM; other CRMs that the run wrote to have plans of their own.
+        con: a connection to the owner's warehouse; read-only will do.
+        state: the owner's state; only read.
+        schemas: canonical entities by name.
+        archive_created: also delete, in the CRM, the records that the run created.
+    """
+    lines = [line for line in ledger.of_run(state, run_id, connection.name) if line["status"] == "done"]
+    rows: list[Row] = []
+    counts: dict[str, dict[str, int]] = {}
+    with con.cursor() as own:
+        own.execute("SET TimeZone = 'UTC'")
+        for entity in dict.fromkeys(line["entity"] for line in lines):
+            if entity in schemas and exists(own, f"staging.{connection.name}__{entity}"):
+                mine = _Entity(own, connection, entity, schemas[entity])
+                found = mine.rows([line for line in lines if line["entity"] == entity], archive_created)
+                rows += found
+                counts[entity] = _counts(found)
+    return Plan(
+        connection.name, connection.owner.name, _table(rows), REFERENCES.empty_table(), counts, kind="revert",
+        run_id=run_id, made_at=datetime.now(UTC).isoformat(),
+        notes=() if lines else (f"run {run_id} wrote nothing to {connection.name}",),
+    )  # fmt: skip
+
+
+class _Entity:
+    """The rows of one entity."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, connection: Connection, entity: str, schema: CanonicalEntity
+    ) -> None:
+        self._con, self._connection, self._entity, self._schema = con, connection, entity, schema
+
+    def rows(self, lines: list[Row], archive_created: bool) -> list[Row]:
+        """One row for each line of the ledger, and one for each record that was created."""
+        keys = sorted({line["record_key"] for line in lines})
+        fields = sorted({line["field"] for line in lines if line["field"] in self._schema.fields})
+        now = self._now(keys, fields)
+        golden = self._golden(sorted({line["golden_id"] for line in lines}), fields)
+        found = [self._updated(line, now, golden) for line in lines if line["action"] == "update"]
+        found += [self._unlinked(line) for line in lines if line["action"] == "link"]
+        created = {line["record_key"]: line for line in lines if line["action"] == "create"}
+        return found + [self._created(line, now, archive_created) for line in created.values()]
+
+    def _updated(self, line: Row, now: Mapping[str, Row], golden: Mapping[str, Row]) -> Row:
+        there = now.get(line["record_key"])
+        row = self._row(line, "update", there)
+        row |= {"field": line["field"], "old": (there or {}).get(line["field"]), "new": line["old"]}
+        row["golden"] = golden.get(line["golden_id"], {}).get(line["field"]) or line["new"]
+        if there is None or there["is_deleted"]:
+            return row | {"action": "none", "why": "the record is no longer there"}
+        if self._is_edited(line, row["old"]):
+            return row | {"action": "none", "why": "edited since; left as it is"}
+        if same_json(row["old"], row["new"]):
+            return row | {"action": "none", "why": "already as it was before"}
+        return row | {"why": "filled by the run; cleared again" if line["old"] is None else "back to what it was"}
+
+    def _is_edited(self, line: Row, now: str | None) -> bool:
+        """Neither what we sent nor what the CRM made of it; of a union, something of ours is gone."""
+        return not (same_json(now, line["read_back"]) or same_json(now, line["new"]))
+
+    def _unlinked(self, line: Row) -> Row:
+        row = self._row(line, "link", None) | {"field": line["field"], "old": line["new"], "new": line["old"]}
+        return row | {"action": "none", "why": "relations are not taken back"}
+
+    def _created(self, line: Row, now: Mapping[str, Row], archive_created: bool) -> Row:
+        there = now.get(line["record_key"])
+        row = self._row(line, "archive", there) | {"field": "", "old": None, "new": None, "golden": None}
+        push = self._connection.entities[self._entity].push
+        if there is not None and there["is_deleted"]:
+            return row | {"action": "none", "why": "already deleted"}
+        if not archive_created:
+            return row | {"action": "none", "why": "created by the run; say --archive-created to archive it"}
+        if push is None or push.delete_request is None:
+            return row | {"action": "none", "why": "the mapping has no call that deletes"}
+        return row | {"why": "created by the run"}
+
+    def _row(self, line: Row, action: str, there: Row | None) -> Row:
+        fingerprint = f"revert of {line['run_id']}"
+        return {
+            "connection": self._connection.name, "entity": self._entity, "wanted": action, "action": action,
+            "golden_id": line["golden_id"], "record_key": line["record_key"],
+            "source_id": str(line["record_key"]).partition(":")[2], "source": "before", "keeper": "latest",
+            "is_conflict": False, "modified_at": (there or {}).get("modified_at"),
+            "values_hash": (there or {}).get("values_hash"), "fingerprint": fingerprint, "attempt": 1, "place": 1,
+        }  # fmt: skip
+
+    def _now(self, keys: list[str], fields: list[str]) -> dict[str, Row]:
+        """The records as the last read showed them, values as JSON."""
+        values = "".join(f", to_json({ident(name)})::varchar AS {ident(name)}" for name in fields)
+        table = f"staging.{ident(f'{self._connection.name}__{self._entity}')}"
+        query = f"SELECT record_key, is_deleted, epoch_us(modified_at) AS modified_at, values_hash{values} FROM {table}"
+        return self._by_id(query, "record_key", keys)
+
+    def _golden(self, ids: list[str], fields: list[str]) -> dict[str, Row]:
+        if not fields:
+            return {}
+        values = ", ".join(f"to_json({ident(name)})::varchar AS {ident(name)}" for name in fields)
+        one = f"{self._schema.singular}_id"
+        return self._by_id(f"SELECT {one}, {values} FROM unified.{ident(self._entity)}", one, ids)
+
+    def _by_id(self, query: str, column: str, ids: list[str]) -> dict[str, Row]:
+        self._con.register("revert_ids", pa.table({"id": pa.array(ids, pa.string())}))
+        found = self._con.execute(f"{query} WHERE {column} IN (SELECT id FROM revert_ids)")
+        names = [part[0] for part in found.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        self._con.unregister("revert_ids")
+        return {row[column]: row for row in rows}
+
+
+def _counts(rows: list[Row]) -> dict[str, int]:
+    records: dict[str, set[str]] = {}
+    for row in rows:
+        records.setdefault(row["action"], set()).add(row["record_key"])
+    left = sum(row["action"] == "none" for row in rows)
+    written = {action: len(records.get(action, set())) for action in ("update", "create", "link", "archive")}
+    return {"records": len({row["record_key"] for row in rows}), **written, "blocked": 0, "left": left}
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    ordered = sorted(rows, key=lambda row: (row["entity"], row["action"], row["record_key"], row["field"]))
+    arrays = []
+    for kind in ROWS:
+        values = [row.get(kind.name) for row in ordered]
+        is_moment = pa.types.is_timestamp(kind.type)
+        arrays.append(pa.array(values, pa.int64()).cast(kind.type) if is_moment else pa.array(values, kind.type))
+    return pa.Table.from_arrays(arrays, schema=ROWS)

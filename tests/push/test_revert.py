@@ -1,0 +1,140 @@
+"""Undo (law L12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipelines.connections.connection import Connection
+from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push.apply import Applied, apply
+from pipelines.push.plan import plan
+from pipelines.push.planned import Plan
+from pipelines.push.revert import revert
+from pipelines.staging.read_back import RecordReader
+from pipelines.state.database import State
+from pipelines.wire.limiter import Limiter
+
+
+class Bench:
+    """Pushes, reads the CRM again, and reverts."""
+
+    def __init__(self, warehouse: Any, state: State, schemas: dict[str, CanonicalEntity], crm: Any) -> None:
+        self.warehouse, self.state, self.schemas, self.crm = warehouse, state, schemas, crm
+
+    def planned(self, connection: Connection) -> Plan:
+        return plan(connection, self.warehouse.con, self.state, self.schemas)
+
+    def apply(self, made: Plan, connection: Connection, run_id: str) -> Applied:
+        reader = RecordReader(connection, self.schemas)
+        return apply(
+            made, connection, self.state, self.schemas, reader, run_id=run_id, limiter=Limiter([]),
+            transport=self.crm, backoff=0.001,
+        )  # fmt: skip
+
+    def read(self, connection: Connection) -> None:
+        """What extract and staging would do."""
+        reader = RecordReader(connection, self.schemas)
+        self.warehouse.con.execute("DELETE FROM staging.north__contacts")
+        for record in self.crm.records.get("contacts", {}).values():
+            (row,) = reader("contacts", [record])
+            columns = {n: row[n] for n in ("absent_fields", "unreadable_fields", "values_hash")}
+            self.warehouse.record(
+                None,
+                "north",
+                "contacts",
+                record["id"],
+                _modified_at=record["updated"],
+                **{f"_{k}": v for k, v in columns.items()},
+            )
+            for name in ("first_name", "last_name", "email", "phone", "company", "notes", "tags"):
+                shape = '["VARCHAR"]' if name == "tags" else '"VARCHAR"'
+                self.warehouse.con.execute(
+                    f"UPDATE staging.north__contacts SET {name} = from_json(?, ?) WHERE source_id = ?",
+                    [row[name], shape, record["id"]],
+                )
+
+
+@pytest.fixture
+def bench(warehouse: Any, state: State, schemas: dict[str, CanonicalEntity], crm: Any) -> Bench:
+    return Bench(warehouse, state, schemas, crm)
+
+
+def set_up(bench: Bench, connect: Callable[..., Connection]) -> Connection:
+    connection = connect()
+    bench.crm.put(
+        "contacts", "1", first="Old", last="Lee", email=None, phone=None, company=None, notes=None, tags=["a"]
+    )
+    bench.warehouse.record("g1", "north", "contacts", "1")
+    bench.read(connection)
+    bench.warehouse.golden("contacts", "g1", first_name="New", email="ann@x.org", tags=["a", "b"], last_name="Lee")
+    assert bench.apply(bench.planned(connection), connection, "r1").counts == {"contacts": {"done": 1, "sent": 1}}
+    bench.read(connection)
+    assert bench.planned(connection).is_empty
+    return connection
+
+
+def test_a_run_is_undone_field_by_field_and_stays_undone(bench: Bench, connect: Any) -> None:
+    connection = set_up(bench, connect)
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+    assert {(row["field"], row["old"], row["new"]) for row in made.rows.to_pylist()} == {
+        ("first_name", '"New"', '"Old"'),
+        ("email", '"ann@x.org"', None),
+        ("tags", '["a","b"]', '["a"]'),
+    }
+    assert bench.apply(made, connection, "r2").counts == {"contacts": {"done": 1, "sent": 1}}
+    there = bench.crm.records["contacts"]["1"]
+    assert (there["first"], there["email"], there["tags"]) == ("Old", None, ["a"])
+    bench.read(connection)
+    assert bench.planned(connection).is_empty
+    bench.warehouse.set("unified.contacts", "true", first_name="Newer")
+    assert {row["field"] for row in bench.planned(connection).rows.to_pylist() if row["action"] == "update"} == {
+        "first_name"
+    }
+
+
+def test_what_was_edited_since_is_left_and_listed(bench: Bench, connect: Any) -> None:
+    connection = set_up(bench, connect)
+    bench.crm.edit("contacts", "1", first="Edited")
+    bench.read(connection)
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+    assert [(r["action"], r["why"]) for r in made.rows.to_pylist() if r["field"] == "first_name"] == [
+        ("none", "edited since; left as it is")
+    ]
+    bench.apply(made, connection, "r2")
+    assert bench.crm.records["contacts"]["1"]["first"] == "Edited"
+    assert bench.crm.records["contacts"]["1"]["email"] is None
+
+
+def test_an_undo_can_be_undone(bench: Bench, connect: Any) -> None:
+    connection = set_up(bench, connect)
+    bench.apply(revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas), connection, "r2")
+    bench.read(connection)
+    bench.apply(revert("r2", connection, bench.warehouse.con, bench.state, bench.schemas), connection, "r3")
+    there = bench.crm.records["contacts"]["1"]
+    assert (there["first"], there["email"], there["tags"]) == ("New", "ann@x.org", ["a", "b"])
+
+
+def test_created_records_are_archived_only_when_asked(bench: Bench, connect: Any) -> None:
+    connection = connect(create="all")
+    bench.warehouse.record("g1", "south", "contacts", "1", email="ann@x.org")
+    bench.warehouse.golden("contacts", "g1", email="ann@x.org")
+    bench.apply(bench.planned(connection), connection, "r1")
+    bench.read(connection)
+    kept = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+    assert [(row["action"], row["why"]) for row in kept.rows.to_pylist()] == [
+        ("none", "created by the run; say --archive-created to archive it")
+    ]
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas, archive_created=True)
+    assert bench.apply(made, connection, "r2").counts == {"contacts": {"done": 1, "sent": 1}}
+    assert bench.crm.records["contacts"] == {}
+    bench.read(connection)
+    assert bench.planned(connection).is_empty  # what was deleted there is not created again
+
+
+def test_a_run_that_wrote_nothing_says_so(bench: Bench, connect: Any) -> None:
+    made = revert("r9", connect(), bench.warehouse.con, bench.state, bench.schemas)
+    assert made.is_empty
+    assert made.notes == ("run r9 wrote nothing to north",)
