@@ -54,7 +54,7 @@ def test_the_page_stands_alone_and_escapes(made: Plan) -> None:
     page = report.as_html(made)
     tags: list[str] = []
     parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attrs: tags.append(tag)  # type: ignore[method-assign]
+    parser.handle_starttag = lambda tag, _: tags.append(tag)  # type: ignore[method-assign]
     parser.feed(page)
     assert "&lt;b&gt;Ann&lt;/b&gt;" in page
     assert not {"script", "link", "img", "b"} & set(tags)
