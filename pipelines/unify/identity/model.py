@@ -19,7 +19,14 @@ CROWDED = 20
 
 
 class Level(BaseModel):
-    """Chances of one outcome: for one person, for two of one household or office, for two strangers."""
+    """Chances of one outcome: for one person, for two of one household or office, for two strangers.
+
+    Attributes:
+        most_bits: with `frequency`, no rarity counts for more.
+        fit: false where the outcome depends on how people write, not on who they are; calibration leaves it alone.
+        like: the outcome with which this one shares its chance for one person.
+        learned_bits: what operators' answers added.
+    """
 
     model_config = ConfigDict(extra="forbid")
     same: float
@@ -28,6 +35,7 @@ class Level(BaseModel):
     most_bits: float = 30
     fit: bool = True
     like: str | None = None
+    learned_bits: float = 0.0
 
 
 class Prior(BaseModel):
@@ -48,12 +56,14 @@ class Model(BaseModel):
     population: int | None = None
     match_bits: float | None = None
     review_bits: float | None = None
+    learned_bits: float = 0.0
+    answers: int = 0
 
     def prior_bits(self) -> dict[str, float]:
         """Log odds before any comparison, against two strangers."""
         pairs = (self.population or 1) / 2
         return {
-            "same": log2(self.prior.same_pairs_per_record / pairs),
+            "same": log2(self.prior.same_pairs_per_record / pairs) + self.learned_bits,
             "household": log2(self.prior.household_pairs_per_record / pairs),
         }
 
@@ -73,7 +83,7 @@ class Model(BaseModel):
 
 
 def _bits(name: str, level: str, chances: Level, who: str, population: int) -> str:
-    own = log2(getattr(chances, who))
+    own = log2(getattr(chances, who)) + (chances.learned_bits if who == "same" else 0)
     if chances.stranger != "frequency":
         return f"{own - log2(chances.stranger):.4f}"
     return f"{own:.4f} + least({chances.most_bits}, {_rarity(name, level, population)})"
@@ -98,4 +108,4 @@ def save_model(model: Model, path: Path) -> None:
     yaml = YAML()
     yaml.width = 160
     with path.open("w", encoding="utf-8") as file:
-        yaml.dump(model.model_dump(mode="json", exclude_none=True), file)
+        yaml.dump(model.model_dump(mode="json", exclude_none=True, exclude_defaults=True), file)
