@@ -175,8 +175,7 @@ def custom_json(mapped: Entity) -> str:
     without: dict[str, Any] = {}
     for path in named_paths(mapped):
         _forget(without, path.split("."))
-    flat = {key: None for key, below in without.items() if below is None}
-    rest = f"json_merge_patch(record, {literal(json.dumps(flat))}::json)"
+    rest = f"json_merge_patch(record, {literal(json.dumps(dict.fromkeys(without)))}::json)"
     nested = [_below(key, below) for key, below in without.items() if below is not None]
     extras = [f"{literal(key)}, json_extract(record, {literal(pointer(path))})" for key, path in mapped.custom.items()]
     if nested or extras:

@@ -17,7 +17,7 @@ from pipelines.staging.changes import TABLES, Changes, find_changes, remember, v
 from pipelines.staging.columns import Layout, layout
 from pipelines.staging.phones import parse_phones
 from pipelines.staging.render import edits_sql, phone_texts_sql, records_sql
-from pipelines.staging.views import make_views
+from pipelines.staging.views import EDITS, make_views
 from pipelines.warehouse.build import quoted, record_build
 from pipelines.warehouse.models import ident, literal
 
@@ -133,7 +133,7 @@ def _restage(con: duckdb.DuckDBPyConnection, plan: Layout, raw: str, fingerprint
         parse_phones(con, texts, plan.place.region, remembered="staging.phone_numbers")
     _replace(con, plan.table, records_sql(plan, "staging", current), "source_id in (from stage_ids)", some)
     changed_keys = f"record_key in (select {literal(plan.connection + ':')} || id from stage_ids)"
-    _replace(con, f"{plan.table}_edits", edits_sql(plan, history), changed_keys, some)
+    _replace(con, f"{plan.table}_edits", _edits(con, plan, history), changed_keys, some)
     _reject(con, plan, current, raw, some)
     remember(con, plan)
     _count(con, plan, raw, fingerprint)
@@ -171,6 +171,14 @@ def _sources(raw: str) -> tuple[str, str]:
     return current, history
 
 
+def _edits(con: duckdb.DuckDBPyConnection, plan: Layout, history: str) -> str:
+    """The query of the edits; of a record seen once, to which we wrote nothing, there are none."""
+    aged = "select 1 from stage_rows where versions > 1 or id in (select source_id from stage_echoes) limit 1"
+    if con.execute(aged).fetchall():
+        return edits_sql(plan, history)
+    return "select " + ", ".join(f"null::{kind} as {name}" for name, kind in EDITS.items()) + " limit 0"
+
+
 def _replace(con: duckdb.DuckDBPyConnection, table: str, query: str, changed: str, some: bool) -> None:
     if some:
         con.execute(f"delete from {quoted(table)} where {changed}")
@@ -186,8 +194,9 @@ def _reject(con: duckdb.DuckDBPyConnection, plan: Layout, current: str, raw: str
     con.execute(f"delete from quality.rejected_values where {one}{only}")
     names = f"{literal(plan.connection)} as connection, {literal(plan.entity)} as entity"
     ids = f"select source_id from {quoted(plan.table)} where len(unreadable_fields) > 0{only}"
-    values = records_sql(plan, "rejects", f"(from {current} where id in ({ids}))")
-    con.execute(f"insert into quality.rejected_values by name select {names}, * from ({values})")
+    if con.execute(f"{ids} limit 1").fetchall():
+        values = records_sql(plan, "rejects", f"(from {current} where id in ({ids}))")
+        con.execute(f"insert into quality.rejected_values by name select {names}, * from ({values})")
     con.execute(
         f"""insert into quality.rejected_records by name
         select {names}, log.id as source_id, coalesce(problem, 'not a JSON object') as reason, seen as seen_at,

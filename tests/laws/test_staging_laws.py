@@ -1,0 +1,215 @@
+"""The laws as far as staging keeps them: L1 conservation, L2 replay, L7 nothing is emptied, L9 one bad apple."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.connections.connection import Connection
+from pipelines.connections.owner import Owner
+from pipelines.staging.stage import stage
+from pipelines.warehouse.connect import open_warehouse
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where a commit waits for no disk, where there is such a place."""
+KIT = Path(__file__).parents[1] / "staging" / "raw_log.py"
+if "raw_log" not in sys.modules:
+    spec = importlib.util.spec_from_file_location("raw_log", KIT)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["raw_log"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["raw_log"])
+
+if TYPE_CHECKING:
+    from tests.staging.raw_log import Version, connect, log, rows, schema
+else:
+    from raw_log import Version, connect, log, rows, schema
+
+PEOPLE = {
+    "contacts": schema(
+        name="text",
+        email="email",
+        phone="phone",
+        phones={"type": "list", "of": "phone", "survivorship": "union"},
+        amount="money",
+        born="date",
+        seen_on="timestamp",
+        status={"type": "enum", "values": ["lead", "client"]},
+        wanted="boolean",
+        rooms="integer",
+        share="decimal",
+        tags={"type": "list", "of": "text"},
+        owner_id={"type": "reference", "to": "users"},
+    )
+}
+FIELDS: dict[str, Any] = {
+    "name": {"join": ["N", "O.N"]},
+    "email": {"first_of": ["E", "L.0.E"]},
+    "phone": "P",
+    "phones": {"each": "L", "path": "P"},
+    "amount": {"path": "A", "unit": 0.01},
+    "born": "B",
+    "seen_on": {"path": "S", "time_format": "epoch_ms"},
+    "status": {"path": "T", "values": {"New": "lead"}},
+    "wanted": "W",
+    "rooms": "R",
+    "share": "H",
+    "tags": {"each": "G", "separator": ";"},
+    "owner_id": "O.I",
+}
+KEYS = ["N", "O", "E", "L", "P", "A", "B", "S", "T", "W", "R", "H", "G", "I", "other", "", "a.b", "~/", '"', "0"]
+TABLES = ["staging.crm__contacts", "staging.crm__contacts_edits", "quality.rejected_records", "quality.rejected_values"]
+
+texts = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["", " ", "\u0000", "2024-01-31", "2024-01-31T10:00:00Z", "+1 202 555 0123", "a@b.org", "$1,200"]),
+    st.sampled_from(
+        ["99999999999999999999", "1e999", "NaN", "-infinity", "0000-00-00", "\U0001f600", "e\u0301", "\u202e"]
+    ),
+)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-(10**25), 10**25), st.floats(allow_nan=False), texts)
+values = st.recursive(
+    scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(KEYS), v, max_size=4), max_leaves=8
+)
+records = st.dictionaries(st.sampled_from(KEYS), values, max_size=10)
+
+
+@contextmanager
+def office(fields: dict[str, Any] | None = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Owner, Connection]]:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        owner = Owner("law", Path(folder))
+        with open_warehouse(owner) as con:
+            yield con, owner, connect(owner, fields or FIELDS)
+
+
+def tables(con: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    return {name: rows(con, name) for name in TABLES}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Version]:
+    """Loads of versions of a few records, in the order in which they were seen; some are deleted or cannot be keyed."""
+    load_of = st.lists(st.tuples(st.integers(0, 5), values | records), min_size=1, max_size=5)
+    loads = draw(st.lists(load_of, min_size=1, max_size=3))
+    versions = []
+    for number, load in enumerate(loads):
+        for place, (who, record) in enumerate(load):
+            fate = draw(st.sampled_from(["", "", "", "", "deleted", "problem", "undated"]))
+            versions.append(
+                Version(
+                    id=f"?{who}{number}{place}" if fate == "problem" else str(who),
+                    record=record if isinstance(record, dict) or fate == "problem" else {"N": record},
+                    seen=number * 10 + draw(st.integers(0, 2)),
+                    modified=None if fate == "undated" else f"2024-01-{1 + number:02d}T00:00:00Z",
+                    deleted=fate == "deleted",
+                    problem="no id" if fate == "problem" else None,
+                    load=f"load-{number}",
+                )
+            )
+    return versions
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(st.lists(values | records, max_size=6))
+def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]) -> None:
+    with office() as (con, owner, connection):
+        log(owner, "crm", "contacts", [Version(str(i), json.dumps(record)) for i, record in enumerate(found)])
+        counts = stage(con, connection, PEOPLE)[0]
+        kept = {row["source_id"]: row for row in rows(con, "staging.contacts")}
+        refused = {row["source_id"] for row in rows(con, "quality.rejected_records")}
+        assert kept.keys() | refused == {str(i) for i in range(len(found))}
+        assert kept.keys() == {str(i) for i, record in enumerate(found) if isinstance(record, dict)}
+        assert (counts.records, counts.staged, counts.rejected_records) == (len(found), len(kept), len(refused))
+        rejected = {(row["source_id"], row["field"]) for row in rows(con, "quality.rejected_values")}
+        assert rejected == {(key, name) for key, row in kept.items() for name in row["unreadable_fields"]}
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(histories(), st.randoms(use_true_random=False))
+def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) -> None:
+    with office() as (con, owner, connection):
+        for load in dict.fromkeys(version.load for version in versions):
+            log(owner, "crm", "contacts", [version for version in versions if version.load == load])
+            stage(con, connection, PEOPLE)
+        in_steps = tables(con)
+    shuffled = list(versions)
+    chance.shuffle(shuffled)
+    with office() as (con, owner, connection):
+        log(owner, "crm", "contacts", shuffled)
+        stage(con, connection, PEOPLE)
+        at_once = tables(con)
+    assert in_steps == at_once
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.one_of(st.just("absent"), st.sampled_from([None, "", " ", [], {"x": 1}, "\u0000"])), min_size=1, max_size=4
+    )
+)
+def test_l7_what_is_no_value_is_neither_a_value_nor_an_edit(nothings: list[Any]) -> None:
+    bad = [{} if nothing == "absent" else {"N": nothing} for nothing in nothings]
+    with office({"name": "N"}) as (con, owner, connection):
+        history = [{"N": "Ann"}, *bad, {"N": "Ann"}]
+        versions = [Version("1", r, n, f"2024-01-{n + 1:02d}") for n, r in enumerate(history)]
+        log(owner, "crm", "contacts", versions[:-1])
+        stage(con, connection, PEOPLE)
+        row = rows(con, "staging.contacts")[0]
+        assert row["name"] is None
+        assert ("name" in row["absent_fields"]) == (nothings[-1] == "absent")
+        assert ("name" in row["unreadable_fields"]) == (nothings[-1] == {"x": 1})
+        assert rows(con, "staging.contacts_edits") == []
+        log(owner, "crm", "contacts", [replace(versions[-1], load="load-2")])
+        stage(con, connection, PEOPLE)
+        assert [r["name"] for r in rows(con, "staging.contacts")] == ["Ann"]
+        assert rows(con, "staging.contacts_edits") == []
+
+
+APPLES = {
+    "ten megabytes": json.dumps({"N": "x" * 10_000_000, "A": "y" * 10_000_000}),
+    "deep": '{"N":' + "[" * 500 + "]" * 500 + "}",
+    "no JSON": "<html>busy</html>",
+    "cut off": '{"N": "An',
+    "half a character": '{"N": "\\ud83d", "E": "a@b.org"}',
+    "a list": "[]",
+    "twice the same key": '{"N": "a", "N": {"x": 1}}',
+    "numbers as text": '{"P": 2025550123, "A": "12,345", "R": "1e3", "H": " 0.5 ", "W": "1", "S": "1704067200000"}',
+    "twenty digits": '{"O": {"I": 12345678901234567890}, "A": 12345678901234567890, "R": 12345678901234567890}',
+}
+
+
+@pytest.mark.parametrize("apple", APPLES, ids=list(APPLES))
+def test_l9_one_bad_apple_is_set_aside_and_all_others_go_through(apple: str) -> None:
+    with office() as (con, owner, connection):
+        log(owner, "crm", "contacts", [Version(str(i), {"N": f"n{i}", "E": "a@b.org"}) for i in range(3000)])
+        text = APPLES[apple]
+        with duckdb.connect(str(owner.raw("crm"))) as raw:
+            raw.execute("create table plain as select * replace (record::varchar as record) from raw.contacts")
+            raw.execute("insert into plain values ('bad', 'h', null, false, now(), $1, null, 'load-1')", [text])
+            raw.execute("drop table raw.contacts")
+            raw.execute("create table raw.contacts as select * from plain")
+        counts = stage(con, connection, PEOPLE)[0]
+        assert (counts.records, counts.staged + counts.rejected_records) == (3001, 3001)
+        assert con.execute("select count(*) from staging.contacts where email = 'a@b.org'").fetchall()[0][0] >= 3000
+        bad = [row for row in rows(con, "staging.contacts") if row["source_id"] == "bad"]
+        refused = [row for row in rows(con, "quality.rejected_records") if row["source_id"] == "bad"]
+        assert len(bad) + len(refused) == 1
+        if apple == "twenty digits":
+            assert bad[0]["owner_id"] == "crm:12345678901234567890"
+            assert bad[0]["unreadable_fields"] == ["amount", "rooms"]
+        if apple == "numbers as text":
+            assert (bad[0]["rooms"], bad[0]["share"], bad[0]["wanted"]) == (1000, 0.5, True)
