@@ -17,6 +17,7 @@ from requests import Request as HttpRequest
 from requests import RequestException, Response
 
 from pipelines.extract import raw
+from pipelines.extract.feed import named_deleted
 from pipelines.extract.guard import check_size
 from pipelines.extract.pages import Current, Intake, Layout, copy_sql
 from pipelines.extract.shape import json_path, literal, select
@@ -38,60 +39,71 @@ class Found:
     rows: int = 0
     files: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    named: list[str] | None = None
+    is_whole: bool = True
     warnings: list[str] = field(default_factory=list)
 
 
-def find(job: Job, current: Current, intake: Intake, *, full: bool) -> Found:
+def find(job: Job, current: Current, intake: Intake, *, full: bool, bookmark: str | None) -> Found:
     """Tombstones for what is gone.
+
+    Args:
+        job: the entity that was read.
+        current: its current versions; all of them where the read was full.
+        intake: what was served.
+        full: everything was asked for, and came.
+        bookmark: from when on the read asked.
 
     Raises:
         SourceShrank: a full read found far fewer records than are known.
     """
     found = Found()
-    if job.table() is None or not full:
-        return found
-    current.prepare(job.con)
-    known, read = _sizes(job, current)
-    if not job.allow_shrink:
-        label, share = job.connection.mapping.label, job.connection.settings.min_source_share
-        check_size(label, job.name, read, known, share)
-    missing = _missing(job, current)
-    if missing:
-        _confirm(job, intake, missing, found)
+    gone: list[str] = []
+    feed = job.entity.deleted.feed if job.entity.deleted else None
+    if feed is not None and (job.is_known or feed.incremental is None):
+        gone, found.named, found.is_whole = named_deleted(job, feed, bookmark)
+    if job.is_known and full:
+        current.prepare(job.con)
+        missing = _missing(job, current, set(gone))
+        if not job.allow_shrink:
+            _check_size(job, current, len(missing))
+        gone += _confirmed(job, intake, missing, found)
+    _bury(job, gone, found)
     return found
 
 
-def take_one(job: Job, intake: Intake, record_id: str) -> None:
-    """Reads the one record of a pilot."""
+def take_one(job: Job, intake: Intake, record_id: str) -> bool:
+    """Reads the one record of a pilot; False where the CRM has no such record, or no call for one."""
     if job.entity.get is None:
-        raise ValueError(f"{job.name}: the mapping has no `get`, so that one record cannot be read alone")
+        return False
     response = _get(job, job.entity.get, record_id)
-    if response.status_code in GONE:
-        return
-    _take(job, intake, response)
+    if response.status_code != 200:
+        return False
+    _take(intake, response)
+    return True
 
 
-def _sizes(job: Job, current: Current) -> tuple[int, int]:
-    gone = _says_deleted(job)
-    known = job.con.execute(f"""
-        select count(*) from {current.table} c where not deleted and id not like '?%'
-        {f"and id not in ({gone})" if gone else ""}""").fetchall()[0][0]
-    read = job.con.execute(f"select count(distinct id) from read_{job.name}").fetchall()[0][0]
-    return known, read
+def _check_size(job: Job, current: Current, missing: int) -> None:
+    label, share = job.connection.mapping.label, job.connection.settings.min_source_share
+    known = job.con.execute(f"select count(*) from {current.table} where not deleted").fetchall()[0][0]
+    served = job.con.execute(f"select count(distinct id) from read_{job.name}").fetchall()[0][0]
+    if missing:
+        check_size(label, job.name, served, min(known, served + missing), share)
 
 
-def _missing(job: Job, current: Current) -> list[str]:
+def _missing(job: Job, current: Current, named: set[str]) -> list[str]:
     """Ids that are current in the log, say nothing of being deleted, and were not served."""
-    gone = _says_deleted(job)
-    rows = job.con.execute(f"""
+    job.con.execute(f"""create or replace temp table missing_{job.name} as
         select c.id from {current.table} c
-        where not c.deleted and not exists (from read_{job.name} r where r.id = c.id)
-        {f"and c.id not in ({gone})" if gone else ""} order by c.id""").fetchall()
-    return [r[0] for r in rows]
+        where not c.deleted and not exists (from read_{job.name} r where r.id = c.id)""")
+    gone = _says_deleted(job)
+    more = f"where id not in ({gone})" if gone else ""
+    rows = job.con.execute(f"select id from missing_{job.name} {more} order by id").fetchall()
+    return [r[0] for r in rows if r[0] not in named]
 
 
 def _says_deleted(job: Job) -> str:
-    """SQL of ids whose current record itself says that it is deleted: a list need not show those."""
+    """SQL of missing ids whose last record itself says that it is deleted: a list need not show those."""
     deleted = job.entity.deleted
     if deleted is None or not deleted.when:
         return ""
@@ -100,30 +112,29 @@ def _says_deleted(job: Job) -> str:
         for path, values in deleted.when.items()
     ]
     return f"""select id from (
-        select id, arg_max(record, {raw.ORDER}) as record from log.raw.{job.name} group by id)
-        where {" or ".join(tests)}"""
+        select id, arg_max(record, {raw.ORDER}) as record from log.raw.{job.name}
+        where id in (select id from missing_{job.name}) group by id) where {" or ".join(tests)}"""
 
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _confirm(job: Job, intake: Intake, missing: list[str], found: Found) -> None:
+def _confirmed(job: Job, intake: Intake, missing: list[str], found: Found) -> list[str]:
+    """Those of the missing that are deleted; the rest is noted as missing, or was there after all."""
     keyed = [i for i in missing if not i.startswith("?")]
     gone = [i for i in missing if i.startswith("?")]  # a record without an id that is no longer served
-    before = raw.missing_before(job.con, job.name)
+    before = job.log.missing_before(job.con, job.name) if keyed else set()
     gone += [i for i in keyed if i in before]
     asked = [i for i in keyed if i not in before]
     if job.entity.get is not None:
         most = max(FEWEST_CONFIRMED, intake.tally.records // 100)
-        absent = _ask(job, intake, asked[:most], found)
-        gone += absent
-        found.missing = asked[most:]
-    else:
-        found.missing = asked
+        gone += _ask(job, intake, asked[:most], found)
+        asked = asked[most:]
+    found.missing += asked
     if found.missing:
         found.warnings.append(f"{len(found.missing)} {job.name} are missing; the next run tells if they are deleted")
-    _bury(job, gone, found)
+    return gone
 
 
 def _ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
@@ -141,17 +152,18 @@ def _ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
             if response.status_code in GONE or _is_other(job, response, request, record_id):
                 gone.append(record_id)
             elif response.status_code == 200:
-                _take(job, alive, response)
+                _take(alive, response)
             else:
                 found.missing.append(record_id)
-    tally = alive.finish()
+    alive.finish()
     found.files += alive.files
-    found.rows += tally.new + tally.changed
+    found.rows += alive.rows
     return gone
 
 
 def _get(job: Job, request: Request, record_id: str) -> Response:
     wire = job.wire
+    wire.purpose.name = job.name
     path = request.path.replace("{id}", quote(record_id, safe=""))
     url = path if path.startswith("http") else f"{wire.log_in().rstrip('/')}/{path.lstrip('/')}"
     call = HttpRequest(
@@ -191,8 +203,7 @@ def _is_other(job: Job, response: Response, request: Request, record_id: str) ->
     return bool(ids) and ids[0] != record_id
 
 
-def _take(job: Job, intake: Intake, response: Response) -> None:
-    del job
+def _take(intake: Intake, response: Response) -> None:
     intake.add(response.content, response.received_at, 1)  # type: ignore[attr-defined]
 
 

@@ -19,6 +19,7 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 import dlt
 import duckdb
 from dlt.common.storages.load_package import load_package_state
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from pipelines.connections.connection import Connection
 from pipelines.extract import raw
@@ -98,7 +99,7 @@ def remove_doubles(path: Path, spool: Path, tables: list[str]) -> None:
 def _pipeline(connection: Connection, folder: Folder) -> Any:
     path = connection.owner.raw(connection.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    credentials = dlt.destinations.impl.duckdb.configuration.DuckDbCredentials(str(path))
+    credentials = DuckDbCredentials(str(path))
     credentials.global_config = raw.config(folder.spool)
     return dlt.pipeline(
         pipeline_name(connection),
@@ -109,7 +110,7 @@ def _pipeline(connection: Connection, folder: Folder) -> Any:
 
 
 def _resource(versions: Versions, spool: Path) -> Any:
-    columns = {name: {"name": name, "data_type": kind, "nullable": True} for name, kind in raw.COLUMNS.items()}
+    columns: Any = {name: {"name": name, "data_type": kind, "nullable": True} for name, kind in raw.COLUMNS.items()}
 
     def files() -> Iterator[Any]:
         load_id = load_package_state()["load_id"]

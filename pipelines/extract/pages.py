@@ -18,12 +18,16 @@ from pipelines.extract.bookmark import moment_sql
 from pipelines.extract.raw import ORDER
 from pipelines.extract.shape import json_path, literal
 
+UNCHANGED, NEW, CHANGED = 0, 1, 2
 BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things stand in an answer and in its records."""
+    """Where things stand in an answer and in its records.
+
+    A record's id is made of all `id_paths` that hold something, joined by `|`; in each, `a|b` means a, or else b.
+    """
 
     selector: str | None
     id_paths: list[str]
@@ -43,7 +47,6 @@ class Tally:
     repeated: int = 0
     newest: datetime | None = None
     oldest: datetime | None = None
-    undated: int = 0
 
 
 class Current:
@@ -97,13 +100,14 @@ class Intake:
         self.con, self.name, self.layout, self.folder = con, name, layout, folder
         self.current, self.floor = current, floor
         self.files: list[Path] = []
+        self.rows = 0
         self.tally = Tally()
         self._texts: list[str] = []
         self._stamps: list[int] = []
         self._records = self._bytes = 0
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"intake-{name}")
         self._busy: Future[None] | None = None
-        con.execute(f"create or replace table read_{name} (id varchar, h ubigint)")
+        con.execute(f"create or replace table read_{name} (id varchar, h ubigint, state utinyint)")
 
     def add(self, content: bytes, received_at: int, records: int) -> None:
         """Takes one page: strict UTF-8 JSON, when it was received (us), and how many records it holds."""
@@ -115,10 +119,11 @@ class Intake:
             self.flush()
 
     def flush(self) -> None:
-        """Hands what has come to the worker, after the batch before it is done."""
+        """Hands what has come to the worker, after the batch before it is done, and waits where nothing has come."""
         self._wait()
         if self._texts:
-            self._busy = self._worker.submit(self._digest, self._texts, self._stamps)
+            stamps = [max(stamp, self.floor) for stamp in self._stamps]
+            self._busy = self._worker.submit(self._digest, pages_sql(self.layout.selector), [self._texts, stamps])
         self._texts, self._stamps, self._records, self._bytes = [], [], 0, 0
 
     def finish(self) -> Tally:
@@ -126,9 +131,12 @@ class Intake:
         self.flush()
         self._wait()
         self._worker.shutdown()
-        rows, ids = self.con.execute(f"select count(*), count(distinct id) from read_{self.name}").fetchall()[0]
-        self.tally.repeated = rows - ids
-        return self.tally
+        tally = self.tally
+        counts = f"select state, count(distinct id) from read_{self.name} group by state"
+        found = dict(self.con.execute(counts).fetchall())
+        tally.new, tally.changed, tally.unchanged = (found.get(state, 0) for state in (NEW, CHANGED, UNCHANGED))
+        tally.repeated = tally.records - tally.new - tally.changed - tally.unchanged
+        return tally
 
     def close(self) -> None:
         """Ends the worker, whatever it does."""
@@ -139,61 +147,71 @@ class Intake:
         if busy is not None:
             busy.result()
 
-    def _digest(self, texts: list[str], stamps: list[int]) -> None:
-        name = self.name
-        self.con.execute(batch_sql(name, self.layout), [texts, [max(s, self.floor) for s in stamps]])
-        self.current.prepare(self.con, f"batch_{name}")
-        self._count()
-        self.con.execute(f"insert into read_{name} select id, h from batch_{name}")
+    def take_query(self, query: str) -> None:
+        """Takes the rows (record, seen) of a query, such as a file's."""
+        self._wait()
+        self._busy = self._worker.submit(self._digest, query, None)
+
+    def _digest(self, source: str, pages: list[Any] | None) -> None:
+        name, current = self.name, self.current
+        self.con.execute(batch_sql(name, self.layout, source), pages)
+        current.prepare(self.con, f"batch_{name}")
+        self.con.execute(f"""insert into read_{name}
+            select b.id, b.h, case when c.id is null then {NEW} when c.h <> b.h then {CHANGED} else {UNCHANGED} end
+            from batch_{name} b left join {current.table} c on c.id = b.id""")
+        self._look()
         fresh = f"""select b.id, b.hash, b.modified, false as deleted, b.seen, b.record, b.problem
-            from batch_{name} b where not exists (from {self.current.table} c where c.id = b.id and c.h = b.h)"""
+            from batch_{name} b where not exists (from {current.table} c where c.id = b.id and c.h = b.h)"""
         path = self.folder / f"{name}-{len(self.files):05d}.parquet"
         written = self.con.execute(copy_sql(fresh, path)).fetchall()[0][0]
+        self.rows += written
         if written:
             self.files.append(path)
         else:
             path.unlink(missing_ok=True)
         self.con.execute(f"drop table batch_{name}")
 
-    def _count(self) -> None:
-        name, tally = self.name, self.tally
-        moment = moment_sql("b.modified", self.layout.timezone)
-        row: tuple[Any, ...] = self.con.execute(f"""
-            select count(*), count(*) filter (where c.id is null), count(*) filter (where c.h <> b.h),
-                count(*) filter (where c.h = b.h), count(b.problem), max(b.moment), min(b.moment),
-                count(*) filter (where b.moment is null)
-            from (select id, h, problem, {moment} as moment from batch_{name} b) b
-            left join {self.current.table} c on c.id = b.id""").fetchall()[0]
-        tally.records += row[0]
-        tally.new += row[1]
-        tally.changed += row[2]
-        tally.unchanged += row[3]
-        tally.problems += row[4]
-        tally.newest = max((m for m in (tally.newest, row[5]) if m is not None), default=None)
-        tally.oldest = min((m for m in (tally.oldest, row[6]) if m is not None), default=None)
-        tally.undated += row[7]
+    def _look(self) -> None:
+        moment = moment_sql("modified", self.layout.timezone)
+        records, problems, newest, oldest = self.con.execute(f"""
+            select count(*), count(problem), max(moment), min(moment)
+            from (select problem, {moment} as moment from batch_{self.name})""").fetchall()[0]
+        tally = self.tally
+        tally.records += records
+        tally.problems += problems
+        tally.newest = max((m for m in (tally.newest, newest) if m is not None), default=None)
+        tally.oldest = min((m for m in (tally.oldest, oldest) if m is not None), default=None)
 
 
-def batch_sql(name: str, layout: Layout) -> str:
-    """Pages to rows: `batch_<name>` (id, hash, h, modified, seen, record, problem)."""
-    root = json_path(layout.selector or "$")
-    paths = [*layout.id_paths, *([layout.modified] if layout.modified else [])]
-    picked = ", ".join(literal(json_path(p)) for p in paths)
-    ids = [f"case when {_is_key(f'x[{i}]', p)} then x[{i}] end" for i, p in enumerate(layout.id_paths, 1)]
-    modified = f"x[{len(paths)}]" if layout.modified else "null::varchar"
-    wanted = " or ".join(layout.id_paths)
+def pages_sql(selector: str | None) -> str:
+    """Pages to rows (record, seen); parameters: the pages' texts, and when each was received (us)."""
+    root = json_path(selector or "$")
+    return f"""select unnest(case json_type(page, {literal(root)})
+            when 'ARRAY' then json_extract(page, {literal(root + "[*]")})
+            when 'OBJECT' then [json_extract(page, {literal(root)})] end) as record, seen
+        from (select unnest($1::varchar[]) as page, make_timestamptz(unnest($2::bigint[])) as seen)"""
+
+
+def batch_sql(name: str, layout: Layout, source: str) -> str:
+    """Rows (record, seen) to `batch_<name>` (id, hash, h, modified, seen, record, problem)."""
+    paths = [path for part in layout.id_paths for path in part.split("|")]
+    parts, at = [], 1
+    for part in layout.id_paths:
+        ways = part.split("|")
+        keys = [f"case when {_is_key(f'x[{at + i}]', path)} then x[{at + i}] end" for i, path in enumerate(ways)]
+        parts.append(f"coalesce({', '.join(keys)})")
+        at += len(ways)
+    modified = f"x[{at}]" if layout.modified else "null::varchar"
+    picked = ", ".join(literal(json_path(p)) for p in [*paths, *([layout.modified] if layout.modified else [])])
+    key = f"nullif(concat_ws('|', {', '.join(parts)}), '')" if len(parts) > 1 else parts[0]
     return f"""create or replace temp table batch_{name} as
-        with page as (select unnest($1::varchar[]) as page, make_timestamptz(unnest($2::bigint[])) as seen),
-        record as (
-            select unnest(case json_type(page, {literal(root)})
-                when 'ARRAY' then json_extract(page, {literal(root + "[*]")})
-                when 'OBJECT' then [json_extract(page, {literal(root)})] end) as record, seen from page),
+        with record as ({source}),
         picked as (select record, seen, md5(record) as hash, json_extract_string(record, [{picked}]) as x from record),
-        keyed as (select record, seen, hash, {modified} as modified, coalesce({", ".join(ids)}) as key from picked)
+        keyed as (select record, seen, hash, {modified} as modified, {key} as key from picked)
         select coalesce(key, '?' || hash) as id, hash, hash(hash) as h, modified, seen, record,
             case when key is not null then null
                 when json_type(record) <> 'OBJECT' then 'not an object'
-                else {literal(f"no id at {wanted}")} end as problem
+                else {literal("no id at " + ", ".join(layout.id_paths))} end as problem
         from keyed"""
 
 

@@ -42,6 +42,7 @@ _TABLES = """
     create table if not exists raw._rejected_pages (
         load_id varchar, entity varchar, reason varchar, text varchar, seen timestamptz);
     create table if not exists raw._missing (entity varchar, id varchar, since timestamptz);
+    create table if not exists raw._named_deleted (entity varchar, id varchar);
 """
 
 
@@ -58,6 +59,7 @@ class Note:
     shape: str
     rejected_pages: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] | None = None
+    named_deleted: list[str] | None = None
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -75,44 +77,50 @@ def work(path: Path, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def has_table(con: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """True if the attached raw file has the table."""
-    query = (
-        "select count(*) from duckdb_tables() where database_name = 'log' and schema_name = 'raw' and table_name = ?"
-    )
-    return bool(con.execute(query, [name]).fetchall()[0][0])
+@dataclass(frozen=True)
+class Log:
+    """The attached raw file as the last run left it. `tables`: what it has."""
 
+    con: duckdb.DuckDBPyConnection
+    tables: frozenset[str]
 
-def last_reads(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """Of each entity: its bookmark, when it was last read in full, how many records that gave, and the read's shape."""
-    if not has_table(con, "_reads"):
-        return {}
-    rows = con.execute("""
-        select entity,
-            arg_max(bookmark, (read_at, load_id)) filter (where complete),
-            max(read_at) filter (where complete and "full"),
-            arg_max(records, (read_at, load_id)) filter (where complete and "full"),
-            arg_max(shape, (read_at, load_id)) filter (where complete)
-        from log.raw._reads group by entity""").fetchall()
-    return {r[0]: {"bookmark": r[1], "full_at": r[2], "records": r[3], "shape": r[4]} for r in rows}
+    @classmethod
+    def of(cls, con: duckdb.DuckDBPyConnection) -> Log:
+        """Looks what there is."""
+        query = "select table_name from duckdb_tables() where database_name = 'log' and schema_name = 'raw'"
+        return cls(con, frozenset(r[0] for r in con.execute(query).fetchall()))
 
+    def last_reads(self) -> dict[str, dict[str, Any]]:
+        """Of each entity: bookmark and shape of the last complete read; when the last full one was, and its records."""
+        if "_reads" not in self.tables:
+            return {}
+        rows = self.con.execute("""
+            select entity, arg_max({'bookmark': bookmark, 'shape': shape}, (read_at, load_id)) filter (where complete),
+                max(read_at) filter (where complete and "full"),
+                arg_max(records, (read_at, load_id)) filter (where complete and "full")
+            from log.raw._reads group by entity""").fetchall()
+        return {r[0]: {**(r[1] or {}), "full_at": r[2], "records": r[3]} for r in rows}
 
-def last_seen(con: duckdb.DuckDBPyConnection) -> int:
-    """The latest moment any version of the file was seen (us since 1970); 0 in a new file."""
-    query = """select table_name from duckdb_columns() where database_name = 'log' and schema_name = 'raw'
-        and column_name = 'seen' and table_name not like '\\_%' escape '\\'
-        and table_name in (select table_name from duckdb_tables() where database_name = 'log')"""
-    tables = [r[0] for r in con.execute(query).fetchall()]
-    found = [con.execute(f"select coalesce(epoch_us(max(seen)), 0) from log.raw.{t}").fetchall()[0][0] for t in tables]
-    return max(found, default=0)
+    def last_seen(self) -> int:
+        """The latest moment any version of the file was seen (us since 1970); 0 in a new file."""
+        logs = [t for t in self.tables if not t.startswith("_")]
+        if not logs:
+            return 0
+        latest = " union all ".join(f"select max(seen) as seen from log.raw.{t}" for t in logs)
+        return int(self.con.execute(f"select coalesce(epoch_us(max(seen)), 0) from ({latest})").fetchall()[0][0])
 
+    def missing_before(self, con: duckdb.DuckDBPyConnection, entity: str) -> set[str]:
+        """Ids that were missing from the last full read."""
+        return set(self._ids(con, "_missing", entity))
 
-def missing_before(con: duckdb.DuckDBPyConnection, entity: str) -> set[str]:
-    """Ids that were missing from the last full read."""
-    if not has_table(con, "_missing"):
-        return set()
-    rows = con.execute("select id from log.raw._missing where entity = ?", [entity]).fetchall()
-    return {r[0] for r in rows}
+    def named_before(self, con: duckdb.DuckDBPyConnection, entity: str) -> list[str]:
+        """Ids that the CRM's list of deleted records named the last time."""
+        return self._ids(con, "_named_deleted", entity)
+
+    def _ids(self, con: duckdb.DuckDBPyConnection, table: str, entity: str) -> list[str]:
+        if table not in self.tables:
+            return []
+        return [r[0] for r in con.execute(f"select id from log.raw.{table} where entity = ?", [entity]).fetchall()]
 
 
 def note(path: Path, folder: Path, notes: Iterable[Note], tables: Iterable[str]) -> None:
@@ -145,3 +153,6 @@ def _note(con: duckdb.DuckDBPyConnection, one: Note) -> None:
     if one.missing is not None:
         con.execute("delete from raw._missing where entity = ?", [one.entity])
         con.execute("insert into raw._missing select ?, unnest(?::varchar[]), now()", [one.entity, one.missing])
+    if one.named_deleted is not None:
+        con.execute("delete from raw._named_deleted where entity = ?", [one.entity])
+        con.execute("insert into raw._named_deleted select ?, unnest(?::varchar[])", [one.entity, one.named_deleted])

@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.connections.connection import Connection
 from pipelines.extract import bookmark as bookmarks
-from pipelines.extract import deletions, guard, raw
+from pipelines.extract import deletions, files, guard, raw
 from pipelines.extract.load import Versions
 from pipelines.extract.pages import Current, Intake, Layout, Tally
 from pipelines.extract.request import filled, is_filtered
@@ -33,7 +33,7 @@ class EntityRead:
         records: records received; rejected: those that cannot be keyed.
         new, changed, unchanged, deleted: of records.
         full: everything was asked for; complete: and every page could be read.
-        calls: made while this entity was read (entities read side by side share their connection's count).
+        calls: attempts made for this entity, login and repetitions included.
         bookmark: from when on the next read asks (UTC, ISO 8601); None: everything.
     """
 
@@ -63,7 +63,7 @@ class Job:
     con: duckdb.DuckDBPyConnection
     folder: Path
     floor: int
-    is_known: bool
+    log: raw.Log
     last: dict[str, Any]
     full_refresh: bool
     limit: int | None
@@ -75,6 +75,11 @@ class Job:
     def is_pilot(self) -> bool:
         """A pilot leaves bookmark and deletions alone."""
         return self.limit is not None or self.only is not None
+
+    @property
+    def is_known(self) -> bool:
+        """The log has the entity's table."""
+        return self.name in self.log.tables
 
     def table(self) -> str | None:
         """The entity's table in the log; None where there is none yet."""
@@ -90,6 +95,7 @@ class Outcome:
     error: Exception | None = None
     rejected_pages: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] | None = None
+    named_deleted: list[str] | None = None
     shape: str = ""
 
     @property
@@ -103,7 +109,7 @@ class Outcome:
         counts = (r.records, r.new, r.changed, r.unchanged, r.deleted)
         return raw.Note(
             load_id if self.versions else "", r.entity, r.full, r.complete, counts, r.bookmark, self.shape,
-            self.rejected_pages, self.missing,
+            self.rejected_pages, self.missing, self.named_deleted,
         )  # fmt: skip
 
 
@@ -126,7 +132,8 @@ class _Reader:
 
     def __init__(self, job: Job) -> None:
         self.job, self.entity = job, job.entity
-        self.started, self.calls_before = time.monotonic(), job.wire.calls
+        self.started = time.monotonic()
+        job.wire.purpose.name = job.name
         self.shape = extract_fingerprint(job.connection.mapping, job.name)
         old = job.last.get("bookmark") if job.last.get("shape") == self.shape else None
         self.old_bookmark: str | None = old
@@ -136,7 +143,8 @@ class _Reader:
         whole = not self.is_filtered or (extract.incremental is not None and not extract.incremental.honoured)
         self.current = Current(job.table(), job.name, whole=whole)
         zone = job.connection.wire.timezone
-        layout = Layout(extract.data_selector, layout_paths(job.entity), job.entity.modified, zone)
+        selector = job.entity.get.data_selector if job.only and job.entity.get else extract.data_selector
+        layout = Layout(selector, layout_paths(job.entity), job.entity.modified, zone)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
         self.paginator: Paginator = build_paginator(extract.paginator)
         self.rejected: list[tuple[str, str]] = []
@@ -156,7 +164,8 @@ class _Reader:
         full = complete and not self.job.is_pilot and (not self.is_filtered or self._was_filter_ignored(tally))
         found = deletions.Found()
         if not self.job.is_pilot:
-            found = deletions.find(self.job, self.current, self.intake, full=full)
+            found = deletions.find(self.job, self.current, self.intake, full=full, bookmark=self.bookmark)
+            complete = complete and found.is_whole
         self.warnings += found.warnings
         return self._outcome(tally, found, complete=complete and not self.job.is_pilot, full=full)
 
@@ -164,8 +173,12 @@ class _Reader:
         """True if the read came to its own end."""
         job = self.job
         if job.only is not None:
-            deletions.take_one(job, self.intake, job.only)
+            if not deletions.take_one(job, self.intake, job.only):
+                self.warnings.append(f"{job.name}: no record {job.only} could be asked for or found")
             return True
+        if job.connection.wire.kind == "file":
+            self._take_files(job.connection.wire.path or "")
+            return job.limit is None
         self.paginator.expected = job.last.get("records") if not self.is_filtered else None
         request = filled(self.entity.extract, self.entity, self.bookmark)
         taken = 0
@@ -178,6 +191,17 @@ class _Reader:
                 return False
         return True
 
+    def _take_files(self, path: str) -> None:
+        job = self.job
+        rejects = f"rejects_{job.name}"
+        for file in files.found_files(job.connection.mapping.label, path, self.entity.extract.path):
+            seen = max(time.time_ns() // 1000, job.floor)
+            rows = files.rows_sql(file, seen, rejects)
+            self.intake.take_query(rows if job.limit is None else f"from ({rows}) limit {job.limit}")
+            self.pages += 1
+        self.intake.flush()
+        self.rejected += files.rejected_lines(job.con, rejects)
+
     def _take(self, page: Page) -> None:
         if page.problem is not None:
             text = shortened(self.job.wire.redact, page.content[:8000].decode("utf-8", "replace"), 2000)
@@ -188,7 +212,7 @@ class _Reader:
             self.intake.add(page.content, page.received_at, page.records)
 
     def _refuse_if_nothing_could_be_read(self) -> None:
-        if self.rejected and len(self.rejected) == self.pages:
+        if self.rejected and len(self.rejected) == self.pages and self.job.connection.wire.kind == "http":
             reason, text = self.rejected[0]
             label = self.job.connection.mapping.label
             raise CrmUnreachable(label, f"Failed to fetch {self.job.name}", details=f"{reason}: {text[:300]}")
@@ -202,7 +226,7 @@ class _Reader:
         every = timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[unit]: number})
         if datetime.now(UTC) - full_at >= every:
             return True
-        return bool(raw.missing_before(self.job.con, self.job.name))
+        return bool(self.job.log.missing_before(self.job.con, self.job.name))
 
     def _was_filter_ignored(self, tally: Tally) -> bool:
         """A record from before the time asked for shows that the CRM served everything."""
@@ -230,13 +254,13 @@ class _Reader:
             self.warnings.append(f"{tally.problems} records of {job.name} cannot be keyed")
         read = EntityRead(
             job.name, tally.records, tally.new, tally.changed, tally.unchanged, found.deleted, tally.problems,
-            complete, job.wire.calls - self.calls_before, time.monotonic() - self.started,
+            complete, job.wire.calls[job.name], time.monotonic() - self.started,
             self._next_bookmark(tally, complete=complete, full=full), self.warnings, full,
         )  # fmt: skip
         files = [*self.intake.files, *found.files]
-        rows = tally.new + tally.changed + found.rows
+        rows = self.intake.rows + found.rows
         versions = Versions(job.name, files, rows, may_repeat=bool(tally.repeated)) if files else None
-        return Outcome(read, versions, None, self.rejected, found.missing if full else None, self.shape)
+        return Outcome(read, versions, None, self.rejected, found.missing if full else None, found.named, self.shape)
 
 
 __all__ = ["EntityRead", "Job", "Outcome", "guard", "read_entity"]

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from requests.adapters import BaseAdapter
 
 from pipelines.connections.connection import Connection
 from pipelines.extract import raw
-from pipelines.extract.load import Folder, finish_pending, load
+from pipelines.extract.load import Folder, Versions, finish_pending, load
 from pipelines.extract.read import EntityRead, Job, Outcome, read_entity
 from pipelines.wire.accounts import limiter_for
 from pipelines.wire.session import open_wire
 
 __all__ = ["EntityRead", "extract"]
 
+Loader = Callable[[Connection, Folder, list[Versions]], str]
+
 
 def extract(
     connection: Connection, *, state: Any = None, full_refresh: bool = False, limit: int | None = None,
     only: str | None = None, entities: list[str] | None = None, progress: Callable[..., None] | None = None,
-    allow_shrink: bool = False, adapter: BaseAdapter | None = None,
+    allow_shrink: bool = False, adapter: BaseAdapter | None = None, loader: Loader = load,
 ) -> list[EntityRead]:  # fmt: skip
     """Reads a connection into its raw log; the caller holds the connection's extract lock.
 
@@ -36,6 +37,7 @@ def extract(
         progress: called as `progress(entity, records_so_far, total_or_None)` from several threads.
         allow_shrink: the caller knows that the source is smaller (L10).
         adapter: what carries the bytes; default: the network.
+        loader: what appends the new versions; default: dlt.
 
     Raises:
         CrmError: the CRM refused, throttled or cannot be reached; what was read of other entities is kept.
@@ -51,10 +53,11 @@ def extract(
     wire = open_wire(connection, limiter_for(connection, state), adapter=adapter)
     try:
         with raw.work(path, folder.spool) as con:
-            last, floor = raw.last_reads(con), raw.last_seen(con) + 1
+            log = raw.Log.of(con)
+            last, floor = log.last_reads(), log.last_seen() + 1
             jobs = [
                 Job(
-                    connection, wire, name, entity, con.cursor(), folder.spool, floor, raw.has_table(con, name),
+                    connection, wire, name, entity, con.cursor(), folder.spool, floor, log,
                     last.get(name, {}), full_refresh, limit, only, allow_shrink, progress or _silent,
                 )
                 for name, entity in wanted.items()
@@ -62,7 +65,7 @@ def extract(
             outcomes = _read_all(jobs)
     finally:
         wire.close()
-    return _keep(connection, folder, path, outcomes, touched)
+    return _keep(connection, folder, outcomes, touched, loader)
 
 
 def _silent(*_: Any) -> None:
@@ -77,15 +80,15 @@ def _read_all(jobs: list[Job]) -> list[Outcome]:
 
 
 def _keep(
-    connection: Connection, folder: Folder, path: Path, outcomes: list[Outcome], touched: list[str]
+    connection: Connection, folder: Folder, outcomes: list[Outcome], touched: list[str], loader: Loader
 ) -> list[EntityRead]:
     """Loads what is new and notes what was read; then says what failed."""
     versions = [v for outcome in outcomes if (v := outcome.versions) is not None]
-    load_id = load(connection, folder, versions) if versions else ""
+    load_id = loader(connection, folder, versions) if versions else ""
     notes = [outcome.note(load_id) for outcome in outcomes if outcome.is_noted]
     tables = {v.entity for v in versions} | set(touched)
     if notes or tables:
-        raw.note(path, folder.spool, notes, sorted(tables))
+        raw.note(connection.owner.raw(connection.name), folder.spool, notes, sorted(tables))
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if failed:
         raise failed[0]

@@ -66,5 +66,5 @@ class ReadAhead:
 
 
 def _key(request: PreparedRequest) -> Key:
-    body = request.body or b""
+    body: Any = request.body or b""
     return request.method or "", request.url or "", body.encode() if isinstance(body, str) else body

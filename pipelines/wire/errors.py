@@ -90,7 +90,9 @@ def unreachable(label: str, what: str, redact: Redactor, cause: BaseException, t
     name = type(cause).__name__
     said = f"Request timeout after {timeout:g} seconds" if "Timeout" in name else _reason(cause)
     request = getattr(cause, "request", None)
-    call = {"method": str(request.method), "path": urlsplit(str(request.url)).path} if request is not None else {}
+    call: dict[str, Any] = (
+        {"method": str(request.method), "path": urlsplit(str(request.url)).path} if request is not None else {}
+    )
     return CrmUnreachable(label, f"Failed to {what}", details=redact.text(said), **call)
 
 

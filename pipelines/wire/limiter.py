@@ -20,6 +20,7 @@ from pipelines.wire.quota import Quota, WindowStore
 
 LONG = 1800.0
 JITTER_SHARE, JITTER_MOST = 0.08, 0.5
+BURST = 0.8
 SLOWEST = 0.05
 
 
@@ -47,7 +48,7 @@ class _Window:
         return self.limit.seconds + min(self.limit.seconds * JITTER_SHARE, JITTER_MOST)
 
     def wait(self, now: float, share: float) -> float:
-        """Seconds until a call is allowed; in the second half of a window calls are spread out."""
+        """Seconds until a call is allowed; the last fifth of a window is spread out."""
         while self.calls and self.calls[0] <= now - self.length:
             self.calls.popleft()
         allowed = max(1, int(self.allowed * share))

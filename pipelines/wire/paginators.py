@@ -14,7 +14,7 @@ from typing import Any
 
 from dlt.common import jsonpath
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from requests import Request, Response
+from requests import Response
 
 MOST_SET_ASIDE = 3
 UNPROMISED = 1
@@ -71,7 +71,7 @@ class PositionPaginator(Paginator):
         self.in_a_row = 0
         self.ends_at: int | None = None
 
-    def init_request(self, request: Request) -> None:
+    def init_request(self, request: Any) -> None:
         """The first page."""
         self._has_next_page, self.value = True, self.first
         self.write(request, self.value)
@@ -95,7 +95,7 @@ class PositionPaginator(Paginator):
         ):
             self.stop()
 
-    def update_request(self, request: Request) -> None:
+    def update_request(self, request: Any) -> None:
         """Asks for the next page, and for those after it ahead of time."""
         if not self._has_next_page:
             return
@@ -103,7 +103,7 @@ class PositionPaginator(Paginator):
             self.ahead.want(self._asked_ahead(request))
         self.write(request, self.value)
 
-    def write(self, request: Request, value: int) -> None:
+    def write(self, request: Any, value: int) -> None:
         """Puts a position into a request."""
         if self.body_path:
             request.json = copy.deepcopy(request.json or {})
@@ -143,7 +143,7 @@ class PositionPaginator(Paginator):
         if beyond or self.in_a_row >= MOST_SET_ASIDE:
             self.stop()
 
-    def _asked_ahead(self, request: Request) -> Iterator[Request]:
+    def _asked_ahead(self, request: Any) -> Iterator[Any]:
         promised = self.ends_at
         if promised is None and self.expected is not None:
             promised = self.ends(self.expected)
@@ -179,7 +179,7 @@ class Offset(PositionPaginator):
         self.limit_param = None if limit_body_path else limit_param or "limit"
         self.limit_body_path = limit_body_path
 
-    def write(self, request: Request, value: int) -> None:
+    def write(self, request: Any, value: int) -> None:
         """Offset and limit."""
         super().write(request, value)
         if self.limit_body_path:
@@ -220,7 +220,7 @@ class PageNumber(PositionPaginator):
         """The page behind the last."""
         return self.base_page + (math.ceil(total / self.size) if self.counts_records and self.size else total)
 
-    def _asked_ahead(self, request: Request) -> Iterator[Request]:
+    def _asked_ahead(self, request: Any) -> Iterator[Any]:
         if self.ends_at is None and self.expected is not None and self.size and not self.counts_records:
             pages, self.expected = self.expected, math.ceil(self.expected / self.size)
             yield from super()._asked_ahead(request)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from dlt.common import jsonpath
-from requests import Request, Response
+from requests import Response
 
 from pipelines.wire.paginators import Paginator
 
@@ -22,7 +22,7 @@ class ReferencePaginator(Paginator):
         self._next: Any = None
         self._before: Any = None
 
-    def init_request(self, request: Request) -> None:
+    def init_request(self, request: Any) -> None:
         """The first page has no reference."""
         del request
         self._has_next_page, self._next, self._before = True, None, None
@@ -61,7 +61,7 @@ class NextUrl(ReferencePaginator):
     def __init__(self, next_url_path: str = "next", more_path: str | None = None) -> None:
         super().__init__(next_url_path, more_path)
 
-    def update_request(self, request: Request) -> None:
+    def update_request(self, request: Any) -> None:
         """Goes to the next address; a relative one is completed, and the query it carries replaces ours."""
         if not self._has_next_page:
             return
@@ -89,7 +89,7 @@ class PageToken(ReferencePaginator):
         super().__init__(token_path, more_path)
         self._param, self._body_path, self._drop = token_param, token_body_path, drop or []
 
-    def update_request(self, request: Request) -> None:
+    def update_request(self, request: Any) -> None:
         """Sends the token."""
         if not self._has_next_page:
             return
@@ -121,5 +121,5 @@ class OnePage(Paginator):
         del data
         self.stop(broken_off=getattr(response, "set_aside", None) is not None)
 
-    def update_request(self, request: Request) -> None:
+    def update_request(self, request: Any) -> None:
         """Nothing to ask for."""

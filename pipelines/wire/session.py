@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +46,8 @@ class SetAside:
 class Wire:
     """All that a call of one connection needs: session, limiter, redaction, and what was counted.
 
-    `started_at` is the earliest the CRM's own clock can have been when this session's first answer was made (UTC).
+    `started_at` is the earliest the CRM's own clock can have been when this session's first answer was made (UTC);
+    `calls` counts attempts by what they were made for: `wire.purpose.name`, set by the thread that asks.
     """
 
     label: str
@@ -55,12 +57,13 @@ class Wire:
     redact: Redactor
     timeout: float
     hosts: set[str] = field(default_factory=set)
-    calls: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
     started_at: datetime | None = None
     set_aside: list[SetAside] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     auth: Auth | None = None
     ahead: Any = None
+    purpose: threading.local = field(default_factory=threading.local)
 
     def log_in(self) -> str:
         """The base URL that holds for this account; asks for a token where the login tells the host.
@@ -114,12 +117,13 @@ def open_wire(
     wire = Wire(connection.mapping.label, base_url, session, limiter, redact, wired.timeout)
     wire.hosts = {host_of(base_url)}
     inner = adapter or HTTPAdapter(pool_connections=4, pool_maxsize=max(10, wired.concurrency * 2))
-    limited = _LimitedAdapter(inner, wire, wired.throttled)
+    limited = _LimitedAdapter(inner, wire, wired.throttled, wired.concurrency)
     session.trust_env = False
     session.mount("http://", limited)
     session.mount("https://", limited)
     wire.ahead = ReadAhead(session, _readable(session.send, wire, backoff), wired.concurrency)
     session.send = wire.ahead.send
+    session.prepare_request = _labelled(session.prepare_request, wire.purpose)
     session.__deepcopy__ = lambda _: session  # rest_api copies its configuration to validate it
     wire.auth = session.auth = build_auth(wired.auth)
     if wire.auth is not None:
@@ -131,9 +135,10 @@ def open_wire(
 class _LimitedAdapter(BaseAdapter):
     """Lets each single attempt wait for the limiter, and tells it what came back."""
 
-    def __init__(self, inner: BaseAdapter, wire: Wire, throttled: dict[str, Any] | None) -> None:
+    def __init__(self, inner: BaseAdapter, wire: Wire, throttled: dict[str, Any] | None, at_once: int) -> None:
         super().__init__()
         self._inner, self._wire, self._throttled = inner, wire, throttled
+        self._in_flight = threading.Semaphore(at_once)
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """One attempt."""
@@ -145,8 +150,9 @@ class _LimitedAdapter(BaseAdapter):
             )  # fmt: skip
         wire.limiter.acquire(request.method or "GET", urlsplit(url).path)
         with wire.lock:
-            wire.calls += 1
-        response = self._inner.send(request, *args, **kwargs)
+            wire.calls[getattr(request, "purpose", "")] += 1
+        with self._in_flight:
+            response = self._inner.send(request, *args, **kwargs)
         self._learn(response)
         return response
 
@@ -163,6 +169,17 @@ class _LimitedAdapter(BaseAdapter):
             wire.limiter.succeeded()
         if wire.started_at is None:
             wire.started_at = min(datetime.now(UTC), _server_time(response))
+
+
+def _labelled(prepare: Callable[..., PreparedRequest], purpose: threading.local) -> Callable[..., PreparedRequest]:
+    """Notes on each call for whom it is made, so that calls can be counted though they are made in other threads."""
+
+    def prepare_labelled(request: Any) -> PreparedRequest:
+        prepared: Any = prepare(request)
+        prepared.purpose = getattr(purpose, "name", "")
+        return prepared  # type: ignore[no-any-return]
+
+    return prepare_labelled
 
 
 def _server_time(response: Response) -> datetime:

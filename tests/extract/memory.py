@@ -1,0 +1,188 @@
+"""A CRM in memory: it answers the project's HTTP session without a network, and can misbehave as real ones do."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
+from requests.exceptions import ConnectionError as NoConnection
+
+from pipelines.connections.connection import Connection, Settings
+from pipelines.connections.owner import Owner
+from pipelines.mapping.language import Mapping
+
+BASE = "http://crm.test/v1"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class MemoryCrm(BaseAdapter):
+    """Records of one entity, served by `GET /contacts` in pages.
+
+    Attributes:
+        records: id and body, in the order of the list.
+        now: the CRM's clock; every edit moves it a second.
+        filters: whether `updated_since` is honoured.
+        order: "id" or "updated_at", how lists are sorted.
+        hooks: called with the number of each list call before it is answered: what happens meanwhile.
+        faults: number of a list call: what is sent instead.
+    """
+
+    page_size: int = 3
+    filters: bool = True
+    order: str = "id"
+    paging: str = "offset"
+    has_total: bool = True
+    skew: timedelta = timedelta()
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deleted: dict[str, str] = field(default_factory=dict)
+    now: datetime = START
+    calls: Counter[str] = field(default_factory=Counter)
+    hooks: list[Callable[[int], None]] = field(default_factory=list)
+    faults: dict[int, Any] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    # what a user of the CRM does
+
+    def put(self, key: str, *, at: datetime | None = None, **fields: Any) -> None:
+        """Creates or edits a record; `at` backdates it."""
+        self.now += timedelta(seconds=1)
+        stamp = (at or self.now) + self.skew
+        self.records[key] = {**self.records.get(key, {}), "id": key, **fields, "updated_at": iso(stamp)}
+        self.deleted.pop(key, None)
+
+    def remove(self, key: str) -> None:
+        """Deletes a record."""
+        self.now += timedelta(seconds=1)
+        if self.records.pop(key, None) is not None:
+            self.deleted[key] = iso(self.now + self.skew)
+
+    # what the program sees
+
+    def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
+        """Answers one call."""
+        parts = urlsplit(request.url or "")
+        path, query = parts.path.removeprefix("/v1/"), {k: v[0] for k, v in parse_qs(parts.query).items()}
+        self.log.append(f"{request.method} {path}?{parts.query}")
+        if path == "contacts":
+            return self._list(request, query)
+        if path == "deleted":
+            self.calls["deleted"] += 1
+            return self._json(request, {"contacts": [{"id": k, "at": v} for k, v in self.deleted.items()]})
+        self.calls["get"] += 1
+        found = self.records.get(path.removeprefix("contacts/"))
+        return self._json(request, found) if found else self.answer(request, 404, b'{"error": "not found"}')
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _list(self, request: PreparedRequest, query: dict[str, str]) -> Response:
+        self.calls["list"] += 1
+        number = self.calls["list"]
+        for hook in self.hooks:
+            hook(number)
+        fault = self.faults.get(number)
+        if isinstance(fault, Exception):
+            raise fault
+        if fault is not None:
+            status, body = fault if isinstance(fault, tuple) else (200, fault)
+            return self.answer(request, status, body)
+        chosen = sorted(self.records.values(), key=lambda r: (r[self.order], r["id"]))
+        since = query.get("updated_since")
+        if since and self.filters:
+            chosen = [r for r in chosen if moment(r["updated_at"]) >= moment(since)]
+        return self._json(request, self._page(chosen, query))
+
+    def _page(self, chosen: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
+        size = int(query.get("limit", self.page_size))
+        if self.paging == "page":
+            start = (int(query.get("page", "1")) - 1) * self.page_size
+            size = self.page_size
+        elif self.paging == "token":
+            after = query.get("after", "")
+            start = len([r for r in chosen if r["id"] <= after]) if after else 0
+        else:
+            start = int(query.get("offset", "0"))
+        rows = chosen[start : start + size]
+        body: dict[str, Any] = {"contacts": rows}
+        if self.has_total:
+            body["total"] = len(chosen)
+        if self.paging == "token" and start + size < len(chosen):
+            body["next"] = rows[-1]["id"]
+        return body
+
+    def _json(self, request: PreparedRequest, body: Any) -> Response:
+        return self.answer(request, 200, json.dumps(body, ensure_ascii=False).encode())
+
+    def answer(self, request: PreparedRequest, status: int, body: bytes, **headers: str) -> Response:
+        """A response as requests makes it; its Date is the CRM's clock."""
+        response = Response()
+        response.status_code, response.request, response.url = status, request, request.url or ""
+        response._content = body
+        date = (self.now + self.skew).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        response.headers.update({"Content-Type": "application/json", "Date": date, **headers})
+        response.encoding = "utf-8"
+        return response
+
+
+def iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def connection(data_dir: Path, *, extract: dict[str, Any] | None = None, **more: Any) -> Connection:
+    """A connection to the CRM in memory; `extract` and the other entity keys replace the usual ones."""
+    settings = more.pop("settings", {})
+    wire = more.pop("wire", {})
+    entity: dict[str, Any] = {
+        "extract": {
+            "path": "contacts",
+            "data_selector": "contacts",
+            "paginator": {"type": "offset", "limit": 3},
+            **(extract or {}),
+        },
+        "get": {"path": "contacts/{id}"},
+        "id": "id",
+        "modified": "updated_at",
+        "fields": {"name": "name"},
+        **more,
+    }
+    entity = {k: v for k, v in entity.items() if v is not None}
+    block = {"kind": "http", "base_url": BASE, **wire}
+    mapping = Mapping.model_validate(
+        {"crm": "memory", "label": "Memory", "connection": block, "entities": {"contacts": entity}}
+    )
+    return Connection(
+        "memory", Owner("tester", data_dir), mapping, Settings.model_validate(settings), True, mapping.connection
+    )
+
+
+def current(connection: Connection, table: str = "contacts") -> dict[str, Any]:
+    """The log's current records that are not deleted: id and record."""
+    with duckdb.connect(str(connection.owner.raw(connection.name)), read_only=True) as con:
+        rows = con.execute(f"select id, record from raw.{table}_current where not deleted").fetchall()
+    return {key: json.loads(record) for key, record in rows}
+
+
+def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    """A query on the raw file."""
+    with duckdb.connect(str(connection.owner.raw(connection.name)), read_only=True) as con:
+        return con.execute(query).fetchall()
+
+
+__all__ = ["BASE", "START", "MemoryCrm", "NoConnection", "connection", "current", "iso", "rows"]
