@@ -7,6 +7,7 @@ as incomplete.
 
 from __future__ import annotations
 
+import csv
 import glob
 import gzip
 import re
@@ -55,22 +56,23 @@ def rows_sql(path: Path, seen: int, rejects: str) -> str:
         return f"select json as record, {stamp} from read_json_objects({name}, format = 'auto')"
     if kind_of(path) == "parquet":
         return f"select to_json(r) as record, {stamp} from read_parquet({name}) r"
-    delimiter = _delimiter(path)
-    said = f"delim = {literal(delimiter)}, " if delimiter else ""
-    return f"""select to_json(r) as record, {stamp} from read_csv({name}, {said}quote = '"', escape = '"', header = true,
-        all_varchar = true, store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan') r"""
+    return f"""select to_json(r) as record, {stamp} from read_csv({name}, {_dialect(path)}
+        header = true, store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan') r"""
 
 
-def _delimiter(path: Path) -> str | None:
-    """What separates the names of the first line; told to DuckDB, because one bad line can mislead its guess."""
+def _dialect(path: Path) -> str:
+    """Delimiter and columns as the first line shows them; told to DuckDB, because one bad line can mislead its guess."""
     if path.suffix.lower() == ".zst":
-        return None
-    opened = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-    with opened as file:
-        header = re.sub(r'"[^"]*"', "", file.readline(1_000_000).decode("utf-8", "replace"))
-    counts = {sign: header.count(sign) for sign in (",", ";", "\t", "|")}
-    best = max(counts, key=lambda sign: counts[sign])
-    return best if counts[best] else None
+        return ""
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        header = file.readline(1_000_000).decode("utf-8-sig", "replace")
+    bare = re.sub(r'"[^"]*"', "", header)
+    delimiter = max((",", ";", "\t", "|"), key=bare.count)
+    names: list[str] = []
+    for name in next(csv.reader([header], delimiter=delimiter), []):
+        names.append(name if name and name not in names else f"{name or 'column'}_{len(names) + 1}")
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    return f"""auto_detect = false, delim = {literal(delimiter)}, quote = '"', escape = '"', columns = {{{columns}}},"""
 
 
 def rejected_lines(con: duckdb.DuckDBPyConnection, rejects: str) -> list[tuple[str, str]]:
