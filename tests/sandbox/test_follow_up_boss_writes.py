@@ -307,7 +307,8 @@ def test_the_client_writes_deals_and_events(vendor: FollowUpBossApiClient) -> No
 def test_the_client_knows_our_refusals(running: SandboxHandle, vendor: FollowUpBossApiClient) -> None:
     with pytest.raises(FollowUpBossValidationError) as refused:
         Deals(vendor).create_deal("D", 11, personId=1)
-    assert refused.value.response_data == {"errorMessage": "Invalid fields in the request body: personId."}
+    assert refused.value.status_code == 400
+    assert vendor.get_last_rate_limit() == {"limit": 250, "remaining": 250}
     base = running.environment("follow_up_boss")["FOLLOW_UP_BOSS_API_BASE_URL"]
     with pytest.raises(FollowUpBossAuthError):
         People(FollowUpBossApiClient("wrong", base)).list_people()
