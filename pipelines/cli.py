@@ -19,6 +19,9 @@ COMMANDS = {
     "run": "Take connections the whole way: pull, translate, unify, check, publish, push",
     "plan": "Show what a push would write, and why; nothing is written",
     "apply": "Push: write what the plan says",
+    "revert": "Undo what a run wrote to a CRM",
+    "failures": "List writes that did not come through",
+    "retry": "Try failed writes again at the next push",
     "check": "Check mappings and schemas, or (--data) the data",
     "test": "Log in to a CRM and read one record",
     "new": "Draft a mapping for a new CRM from a sample of its records",
@@ -52,7 +55,9 @@ class _Lazy(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-app = typer.Typer(cls=_Lazy, no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=_Lazy, no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 @app.callback()

@@ -87,31 +87,32 @@ def _list_assumptions(project: Project, names: list[str] | None, *, as_json: boo
 
 
 def _owner(project: Project, name: str | None) -> Owner:
-    for candidate in [name] if name else [DEFAULT_OWNER, SANDBOX_OWNER]:
-        owner = Owner(candidate, project.data_dir)
-        if name or owner.candidate.exists():
-            return owner
-    return Owner(SANDBOX_OWNER, project.data_dir)
+    from pipelines.publish.swap import last_candidate
+
+    owners = [Owner(one, project.data_dir) for one in ([name] if name else [DEFAULT_OWNER, SANDBOX_OWNER])]
+    return next((owner for owner in owners if last_candidate(owner)), owners[-1])
 
 
 def _check_data(project: Project, name: str | None, *, as_json: bool) -> Exit:
     from pipelines.check.run import check as run_checks
+    from pipelines.publish.swap import last_candidate
 
     owner = _owner(project, name)
-    if not owner.candidate.exists():
+    candidate = last_candidate(owner)
+    if candidate is None:
         typer.echo(f"owner {owner.name} has no candidate yet: run a connection first", err=True)
         return Exit.WRONG_SETTINGS
-    report = run_checks(owner, owner.candidate, load_schemas(project.schemas))
+    report = run_checks(owner, candidate, load_schemas(project.schemas))
     _show(report, as_json=as_json)
     return Exit.DONE if report.ok else Exit.CHECKS_FAILED
 
 
 def _show(report: Any, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"ok": report.ok, "results": [vars(r) for r in report.results]}, default=str))
+        results = [r._asdict() for r in report.for_state()]
+        print(json.dumps({"ok": report.ok, "results": results}, default=str))
         return
-    failed = [r for r in report.results if not r.passed]
-    for result in failed:
-        where = f"{result.entity}.{result.field}" if result.field else result.entity
-        print(f"{result.severity}: {where}: {result.says} ({result.unexpected_count} rows)")
-    print(f"{len(report.results)} checks, {len(failed)} failed, {'ok' if report.ok else 'NOT ok'}")
+    for result in [*report.errors, *report.warnings]:
+        print(result)
+    failed = f"{len(report.errors)} errors, {len(report.warnings)} warnings"
+    print(f"{len(report.results)} checks: {failed}; {'fit to publish' if report.ok else 'NOT fit to publish'}")

@@ -16,7 +16,7 @@ class Exit(IntEnum):
     GUARDED = 5
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818 - says a state: the command goes no further
     """Ends a command with a message for people and an exit code for programs."""
 
     def __init__(self, code: Exit, message: str) -> None:

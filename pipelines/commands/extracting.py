@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.commands.exits import Exit
 from pipelines.commands.failures import describe
 from pipelines.commands.report import Report, Row
 from pipelines.connections.connection import Connection
@@ -83,6 +82,3 @@ def _say_done(connection: Connection, reads: list[Any]) -> None:
     logger = logging.getLogger("crosswalk")
     for read in reads:
         logger.info("[%s] Successfully synced %d %s", connection.mapping.label, read.records, read.entity)
-
-
-__all__ = ["Exit", "Wanted", "extract_all", "row_of"]

@@ -19,6 +19,8 @@ def describe(problem: BaseException, connection: Connection) -> tuple[Exit, str]
 def code_of(problem: BaseException) -> Exit:
     """Looks through the causes: dlt wraps what happens in its pipelines."""
     from pipelines.extract.guard import SourceShrank
+    from pipelines.push.apply import GuardTripped
+    from pipelines.push.planned import PlanError
 
     seen: BaseException | None = problem
     while seen is not None:
@@ -28,7 +30,9 @@ def code_of(problem: BaseException) -> Exit:
             return Exit.LOCKED
         if isinstance(seen, SettingsError | MappingErrors):
             return Exit.WRONG_SETTINGS
-        if isinstance(seen, SourceShrank):
+        if isinstance(seen, SourceShrank | GuardTripped):
             return Exit.GUARDED
+        if isinstance(seen, PlanError):
+            return Exit.WRONG_SETTINGS
         seen = seen.__cause__
     return Exit.CRM_FAILED

@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
+from pipelines.commands.desk import open_desk, push_planner
 from pipelines.commands.exits import Exit, Stop
 from pipelines.commands.options import AllowMassChange, DataDir, Json, Limit, OneConnection, Only, Sandbox
-from pipelines.commands.pushing import make_plan
-from pipelines.commands.running import open_state_of
-from pipelines.commands.session import open_session
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -24,7 +22,9 @@ def plan(
     details: Annotated[bool, typer.Option("--details", help="Every record and field")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page that can be sent to a colleague")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write one line for each field")] = None,
-    out: Annotated[Path | None, typer.Option(help="Save the plan; crosswalk apply --plan FILE applies exactly it")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Save the plan; crosswalk apply --plan FILE applies exactly it")
+    ] = None,
     limit: Limit = None,
     only: Only = None,
     sandbox: Sandbox = False,
@@ -36,19 +36,12 @@ def plan(
     from pipelines.push import report
     from pipelines.push.plan import Pilot
 
+    planner = push_planner(Pilot(limit, (only,) if only else ()), allow_mass_change=allow_mass_change)
     try:
-        with (
-            open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=as_json) as session,
-            open_state_of(session) as state,
-        ):
-            if not session.owner.warehouse.exists():
-                raise Stop(Exit.WRONG_SETTINGS, f"{name}: nothing was read yet; run it first")
-            pilot = Pilot(limit, (only,) if only else ())
-            made = make_plan(
-                session, session.connections[0], state, pilot=pilot, allow_mass_change=allow_mass_change
-            )
+        with open_desk(name, data_dir=data_dir, sandbox=sandbox, quiet=as_json) as desk:
+            made = planner(desk)
     except Stop as stopped:
-        print(stopped.message, file=sys.stderr)
+        print(stopped, file=sys.stderr)
         raise typer.Exit(stopped.code) from None
     if out:
         made.save(out)
@@ -57,9 +50,7 @@ def plan(
     if csv:
         csv.write_text(report.as_csv(made))
     if as_json:
-        print(json.dumps(made.to_json(), default=str))
+        print(json.dumps(report.as_json(made, with_details=details), default=str))
     else:
-        print(report.summary(made))
-        if details:
-            print(report.details(made))
+        print(report.as_text(made, with_details=details))
     raise typer.Exit(Exit.GUARDED if made.guard else Exit.DONE)

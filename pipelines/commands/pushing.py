@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from pipelines.commands.applying import apply_plan
+from pipelines.commands.desk import at_desk, push_planner
 from pipelines.commands.exits import Exit
 from pipelines.commands.failures import describe
 from pipelines.commands.report import Report, Row
@@ -14,12 +16,13 @@ from pipelines.connections.locks import lock
 
 if TYPE_CHECKING:
     from pipelines.commands.running import RunOptions
-    from pipelines.push.plan import Pilot
     from pipelines.push.planned import Plan
     from pipelines.state.database import State
 
 
-def push_all(session: Session, connections: list[Connection], options: RunOptions, report: Report, state: State) -> None:
+def push_all(
+    session: Session, connections: list[Connection], options: RunOptions, report: Report, state: State
+) -> None:
     """Plans every connection that may be pushed to, and applies the plan where its settings or the caller say so."""
     for connection in connections:
         if connection.settings.direction == "pull" or not any(e.push for e in connection.entities.values()):
@@ -33,20 +36,6 @@ def push_all(session: Session, connections: list[Connection], options: RunOption
             report.stop(*describe(problem, connection))
 
 
-def make_plan(
-    session: Session, connection: Connection, state: State, *, pilot: Pilot | None, allow_mass_change: bool
-) -> Plan:
-    """What a push to the connection would do now; writes nothing anywhere."""
-    from pipelines.push.plan import plan
-    from pipelines.warehouse.connect import open_warehouse
-
-    con = open_warehouse(session.owner, read_only=True)
-    try:
-        return plan(connection, con, state, session.schemas, pilot=pilot, allow_mass_change=allow_mass_change)
-    finally:
-        con.close()
-
-
 def _push(
     session: Session, connection: Connection, is_applied: bool, options: RunOptions, report: Report, state: State
 ) -> None:
@@ -55,15 +44,14 @@ def _push(
     started = time.monotonic()
     pilot = Pilot(options.limit, (options.only,) if options.only else ())
     with lock(connection.owner, f"push-{connection.name}", "writing to the CRM"):
-        made = make_plan(session, connection, state, pilot=pilot, allow_mass_change=options.allow_mass_change)
+        with at_desk(session, connection, state) as desk:
+            made = push_planner(pilot, allow_mass_change=options.allow_mass_change)(desk)
         rows = plan_rows(made, connection.name, time.monotonic() - started)
         report.rows += rows
         if made.guard:
             report.stop(Exit.GUARDED, f"[{connection.mapping.label}] " + "; ".join(made.guard))
         elif is_applied:
-            from pipelines.commands.applying import apply_plan
-
-            apply_plan(session, connection, made, report, state)
+            apply_plan(session, connection, made, report, state, allow_mass_change=options.allow_mass_change)
 
 
 def plan_rows(made: Plan, name: str, seconds: float) -> list[Row]:

@@ -11,6 +11,7 @@ from pipelines.mapping.scope import Known
 def load_known() -> Known:
     """Authentication types, paginators and batch-answer readers; imports dlt, which takes most of a second."""
     from pipelines.wire.answers import READERS
-    from pipelines.wire.names import AUTHS, PAGINATORS
+    from pipelines.wire.auth import AUTHS
+    from pipelines.wire.names import PAGINATORS
 
     return Known.of(AUTHS, PAGINATORS, READERS)

@@ -81,7 +81,9 @@ class Report:
         found = []
         for row in self.rows:
             values = asdict(row)
-            found += [(row.connection, row.stage, row.entity, c, int(values[c])) for c in COUNTS if values[c] is not None]
+            found += [
+                (row.connection, row.stage, row.entity, c, int(values[c])) for c in COUNTS if values[c] is not None
+            ]
         return found
 
 

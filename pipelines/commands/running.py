@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.commands.applying import settle_all
 from pipelines.commands.exits import Exit, Stop, worst
 from pipelines.commands.extracting import Wanted, extract_all
 from pipelines.commands.progress import progress
 from pipelines.commands.report import Report
-from pipelines.commands.session import Session, open_session
+from pipelines.commands.session import Session, open_session, open_state_of
 from pipelines.connections.locks import LockHeld
 
 if TYPE_CHECKING:
@@ -71,25 +71,9 @@ def _run(session: Session, options: RunOptions) -> tuple[Report, Exit]:
     return report, code
 
 
-@contextmanager
-def open_state_of(session: Session) -> Iterator[State]:
-    """The owner's state.
-
-    Raises:
-        Stop: a newer program has written it.
-    """
-    from pipelines.state.database import open_state
-    from pipelines.state.version import NewerStateError
-
-    try:
-        state = open_state(session.owner)
-    except NewerStateError as problem:
-        raise Stop(Exit.WRONG_SETTINGS, str(problem)) from None
-    with state:
-        yield state
-
-
 def _stages(session: Session, options: RunOptions, report: Report, state: State) -> None:
+    if "push" in options.stages:
+        settle_all(session, session.connections, report, state)
     with ExitStack() as held:
         checks = held.enter_context(_Checks())
         if not session.owner.crm.exists():
@@ -119,7 +103,7 @@ def _transform(session: Session, options: RunOptions, report: Report, state: Sta
 
 
 class _Checks:
-    """The process of the checks: its import takes seconds, so it starts while other stages work, if it will be needed."""
+    """The process of the checks: its import takes seconds, so it starts early, if it will be needed."""
 
     def __init__(self) -> None:
         self._worker: Any = None

@@ -28,6 +28,8 @@ def sandbox(
 
     words = ["--data-dir", str(find_project(data_dir=data_dir).data_dir / SANDBOX_OWNER), "--port", str(port)]
     words += [w for name in crm or [] for w in ("--crm", name)]
-    words += [w for name, value in (("--seed", seed), ("--size", size)) if value is not None for w in (name, str(value))]
+    words += [
+        w for name, value in (("--seed", seed), ("--size", size)) if value is not None for w in (name, str(value))
+    ]
     words += ["--latency-ms", str(latency_ms), *(["--enforce-limits"] if enforce_limits else [])]
     raise typer.Exit(main(words))

@@ -23,6 +23,7 @@ from pipelines.mapping.problems import MappingErrors
 
 if TYPE_CHECKING:
     from pipelines.sandbox.handle import SandboxHandle
+    from pipelines.state.database import State
 
 EVERYTHING = "all"
 
@@ -46,16 +47,18 @@ def open_session(names: list[str], *, data_dir: Path | None, sandbox: bool, quie
     Raises:
         Stop: wrong settings or mappings (all of them named), or connections of several owners.
     """
-    project = find_project(data_dir=data_dir)
-    found = [] if sandbox else _real(names, project)
     handle = None
     try:
+        project = find_project(data_dir=data_dir)
+        found = [] if sandbox else _real(names, project)
         if not found:
             handle = _sandbox(project, names, quiet=quiet)
             found = _emulated(names, project, handle)
         owners = {c.owner.name: c.owner for c in found}
         if len(owners) > 1:
-            raise Stop(Exit.WRONG_SETTINGS, f"these connections have several owners ({', '.join(owners)}): run each alone")
+            raise Stop(
+                Exit.WRONG_SETTINGS, f"these connections have several owners ({', '.join(owners)}): run each alone"
+            )
         redactor = Redactor(secret for c in found for secret in c.secrets)
         with redactor.in_all_logs():
             yield Session(project, load_schemas(project.schemas), found, found[0].owner, handle is not None, redactor)
@@ -64,6 +67,24 @@ def open_session(names: list[str], *, data_dir: Path | None, sandbox: bool, quie
     finally:
         if handle is not None:
             handle.stop()
+
+
+@contextmanager
+def open_state_of(session: Session) -> Iterator[State]:
+    """The owner's state.
+
+    Raises:
+        Stop: a newer program has written it.
+    """
+    from pipelines.state.database import open_state
+    from pipelines.state.version import NewerStateError
+
+    try:
+        state = open_state(session.owner)
+    except NewerStateError as problem:
+        raise Stop(Exit.WRONG_SETTINGS, str(problem)) from None
+    with state:
+        yield state
 
 
 def _real(names: list[str], project: Project) -> list[Connection]:

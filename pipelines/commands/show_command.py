@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from pipelines.commands.options import DataDir, Json
+from pipelines.commands.owners import owners_with_state
 from pipelines.connections.errors import NoCredentials, SettingsError
 from pipelines.connections.locks import holder
 from pipelines.connections.owner import Owner
@@ -24,7 +25,7 @@ def show(data_dir: DataDir = None, as_json: Json = False) -> None:
     project = find_project(data_dir=data_dir)
     facts = {
         "connections": [_connection(name, project) for name in connection_names(project)],
-        "owners": [_owner(owner) for owner in _owners(project)],
+        "owners": [_owner(owner) for owner in owners_with_state(data_dir)],
     }
     if as_json:
         print(json.dumps(facts, default=str))
@@ -41,12 +42,6 @@ def _connection(name: str, project: Project) -> dict[str, str]:
     except (SettingsError, MappingErrors) as problem:
         state, owner = str(problem).splitlines()[0], ""
     return {"connection": name, "state": state, "owner": owner}
-
-
-def _owners(project: Project) -> list[Owner]:
-    if not project.data_dir.is_dir():
-        return []
-    return [Owner(p.parent.name, project.data_dir) for p in sorted(project.data_dir.glob("*/state.sqlite"))]
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
@@ -84,7 +79,9 @@ def _print(facts: dict[str, Any]) -> None:
             print(f"  at work now: {owner['at_work']}")
         for run in owner["runs"]:
             took = f"{run['seconds']} s" if run["seconds"] is not None else "did not end"
-            print(f"  {run['run_id']} {run['status']:<7} exit {run['exit_code']} {took} {', '.join(run['connections'])}")
+            print(
+                f"  {run['run_id']} {run['status']:<7} exit {run['exit_code']} {took} {', '.join(run['connections'])}"
+            )
         print(f"  open failures: {len(owner['failures']) or 'none'}")
         for failure in owner["failures"][:20]:
             print(f"    {failure['connection']} {failure['entity']} {failure['record_key']}: {failure['error']}")

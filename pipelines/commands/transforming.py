@@ -107,9 +107,7 @@ class Transforming:
         self.report.published = str(owner.crm)
         golden = {row.entity: row.unified for row in self.report.rows if row.stage == "unify"}
         for entity, count in golden.items():
-            self.report.rows.append(
-                Row("publish", entity, published=count, seconds=time.monotonic() - started)
-            )
+            self.report.rows.append(Row("publish", entity, published=count, seconds=time.monotonic() - started))
         return True
 
     def _candidate(self, con: duckdb.DuckDBPyConnection) -> Any:

@@ -134,7 +134,9 @@ def test_public_functions_say_what_they_do() -> None:
 
 def test_nothing_unfinished_and_nothing_mocked() -> None:
     """What is landed is what users get."""
-    marks = re.compile(r"NotImplemented" r"Error|\bTO" r"DO\b|\bFIX" r"ME\b|\bXX" r"X\b|unittest\.mo" r"ck|Magic" r"Mock")
+    marks = re.compile(
+        r"NotImplemented" r"Error|\bTO" r"DO\b|\bFIX" r"ME\b|\bXX" r"X\b|unittest\.mo" r"ck|Magic" r"Mock"
+    )
     broken = [
         str(path.relative_to(ROOT))
         for path in tracked_files()
@@ -172,7 +174,11 @@ def test_no_lock_file_and_no_registry_host() -> None:
 
 
 def test_each_dependency_is_pinned_and_has_a_reason() -> None:
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
     block = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[0]
     wanted = re.findall(r'^\s+"([A-Za-z0-9_.-]+)[^"]*",\s*(#.*)?$', block, re.MULTILINE)
     missing = [name for name, _ in wanted if name.lower().replace("_", "-") not in pinned]

@@ -1,0 +1,121 @@
+"""The desk at which plans are made: one connection, its owner's state, and the warehouse, only to be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.commands.applying import apply_plan
+from pipelines.commands.exits import Exit, Stop, worst
+from pipelines.commands.failures import describe
+from pipelines.commands.report import Report
+from pipelines.commands.session import Session, open_session, open_state_of
+from pipelines.connections.connection import Connection
+from pipelines.connections.locks import lock
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.push.plan import Pilot
+    from pipelines.push.planned import Plan
+    from pipelines.state.database import State
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a plan is made from."""
+
+    session: Session
+    connection: Connection
+    state: State
+    con: duckdb.DuckDBPyConnection
+
+
+Planner = Callable[[Desk], "Plan"]
+
+
+def push_planner(pilot: Pilot | None = None, *, allow_mass_change: bool = False) -> Planner:
+    """Plans what a push would write now."""
+
+    def planner(desk: Desk) -> Plan:
+        from pipelines.push.plan import plan
+
+        return plan(
+            desk.connection,
+            desk.con,
+            desk.state,
+            desk.session.schemas,
+            pilot=pilot,
+            allow_mass_change=allow_mass_change,
+        )
+
+    return planner
+
+
+@contextmanager
+def open_desk(name: str, *, data_dir: Path | None, sandbox: bool, quiet: bool) -> Iterator[Desk]:
+    """The desk of one connection that was read before.
+
+    Raises:
+        Stop: wrong settings, or nothing was read yet.
+    """
+    with (
+        open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=quiet) as session,
+        open_state_of(session) as state,
+        at_desk(session, session.connections[0], state) as desk,
+    ):
+        yield desk
+
+
+@contextmanager
+def at_desk(session: Session, connection: Connection, state: State) -> Iterator[Desk]:
+    """The desk within a session.
+
+    Raises:
+        Stop: the owner has no warehouse yet.
+    """
+    from pipelines.warehouse.connect import open_warehouse
+
+    if not session.owner.warehouse.exists():
+        raise Stop(Exit.WRONG_SETTINGS, f"{connection.name}: nothing was read yet; run it first")
+    con = open_warehouse(session.owner, read_only=True)
+    try:
+        yield Desk(session, connection, state, con)
+    finally:
+        con.close()
+
+
+def carry_out(
+    name: str, planner: Planner, *, data_dir: Path | None, sandbox: bool, quiet: bool, allow_mass_change: bool
+) -> tuple[Report, Exit]:
+    """Makes a plan and applies it, as a run of its own.
+
+    Raises:
+        Stop: wrong settings, or nothing was read yet.
+    """
+    from pipelines.state import runs
+
+    with (
+        open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=quiet) as session,
+        open_state_of(session) as state,
+    ):
+        started = time.monotonic()
+        connection = session.connections[0]
+        report = Report(runs.new_run_id(), session.owner.name, session.is_sandbox)
+        runs.start(state, [name], report.run_id)
+        try:
+            with lock(session.owner, f"push-{name}", "writing to the CRM"):
+                with at_desk(session, connection, state) as desk:
+                    made = planner(desk)
+                apply_plan(session, connection, made, report, state, allow_mass_change=allow_mass_change)
+        except Exception as problem:  # noqa: BLE001 - told in one line, without secrets
+            report.stop(*describe(problem, connection))
+        report.seconds = time.monotonic() - started
+        code = worst(report.exit_codes)
+        runs.count(state, report.run_id, [runs.Count(*c) for c in report.counts()])
+        runs.finish(state, report.run_id, int(code), {"messages": report.messages})
+        return report, code

@@ -1,0 +1,102 @@
+"""Runs the program as a user does: a process of its own, on a data folder of its own, against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines.sandbox.handle import SandboxHandle, start
+
+ROOT = Path(__file__).resolve().parents[2]
+CREDENTIALS = (
+    "BRIVITY_",
+    "TOPPRODUCER_",
+    "HUBSPOT_",
+    "SALESFORCE_",
+    "ZOHO_",
+    "KVCORE_",
+    "VAULTRE_",
+    "MRI_",
+    "EXTERNAL_",
+)
+
+
+@dataclass
+class Ran:
+    """A process that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What --json printed."""
+        return dict(json.loads(self.out))
+
+    def row(self, stage: str, entity: str) -> dict[str, Any]:
+        """The report's row of one stage and entity."""
+        return next(r for r in self.report["rows"] if r["stage"] == stage and r["entity"] == entity)
+
+
+@dataclass
+class Program:
+    """The command line on one data folder; `environment` is added to what it sees."""
+
+    data: Path
+    environment: dict[str, str]
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "pipelines", *words, "--data-dir", str(self.data)]
+
+    def variables(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith((*CREDENTIALS, "DATABASE_URL"))}
+        return {**kept, **self.environment}
+
+    def __call__(self, *words: str, timeout: float = 120) -> Ran:
+        done = subprocess.run(
+            self.command(*words),
+            cwd=ROOT,
+            env=self.variables(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=ROOT,
+            env=self.variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def query(self, sql: str, owner: str = "sandbox") -> list[tuple[Any, ...]]:
+        """Rows of the published file."""
+        with duckdb.connect(str((self.data / owner / "crm.duckdb").resolve()), read_only=True) as con:
+            return con.execute(sql).fetchall()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path / "data", {})
+
+
+@pytest.fixture
+def sandbox(program: Program) -> Iterator[SandboxHandle]:
+    """A sandbox of Brivity alone that outlives the single runs."""
+    with start(program.data / "sandbox", ["brivity"], size=120) as handle:
+        yield handle
