@@ -143,10 +143,18 @@ compared as (
                 then case when a_unit <> b_unit then 'building' else 'exact' end
             when not is_gated and a_street is not null and b_street is not null and a_house is not distinct from b_house
                 and (a_postal = b_postal or a_city = b_city) and jaro_winkler_similarity(a_street, b_street) > 0.85 then 'near'
+            when a_street is null or b_street is null
+                then case
+                    when a_postal = b_postal then 'area'
+                    when a_postal is null or b_postal is null
+                        then case when a_city = b_city or (not is_gated and is_near(a_city, b_city)) then 'town'
+                            when a_city <> b_city then 'other_town' end
+                    when a_city = b_city then 'area_city'
+                    else 'other_area'
+                end
             when a_house = b_house and a_street = b_street then 'street'
             when a_postal = b_postal then 'postal'
             when a_city = b_city or (not is_gated and is_near(a_city, b_city)) then 'city'
-            when a_postal is null or b_postal is null then case when a_city <> b_city then 'different' end
             else 'different'
         end as place
     from gated

@@ -14,7 +14,7 @@ from math import log2
 import duckdb
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
-from pipelines.unify.identity.model import Level, Model
+from pipelines.unify.identity.model import Level, Model, load_model
 from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
 
@@ -23,6 +23,8 @@ SAMPLE = 150_000
 CERTAIN_BITS = 7.0
 SHIPPED_COUNTS_AS = 60.0
 """Certain pairs that the shipped weights count as, when blended with what is seen."""
+PRIOR_SHIPPED_COUNTS_AS = 30.0
+"""Records that the shipped prior counts as: it matters in the smallest sets only."""
 STRANGERS_SHIPPED_COUNT_AS = 2_000.0
 ROUNDS = 3
 
@@ -56,7 +58,9 @@ def _sample_pairs(con: duckdb.DuckDBPyConnection) -> float:
     return 1 / one_in
 
 
-def _with_strangers(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, known: str) -> Model:
+def _with_strangers(
+    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, known: str
+) -> Model:
     population = model.population or 1
     neighbours = max(1, min(population - 1, SAMPLE // population))
     build(
@@ -70,7 +74,9 @@ def _with_strangers(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclara
     make_scores(con, "identity_strangers", "identity_random_pairs", declaration, model, known=known)
     fitted = model.model_copy(deep=True)
     for name in declaration.comparisons:
-        query = f"select {name}, sum(1 / (1 + pow(2, bits))) from identity_strangers where {name} is not null group by 1"
+        query = (
+            f"select {name}, sum(1 / (1 + pow(2, bits))) from identity_strangers where {name} is not null group by 1"
+        )
         counts = {str(level): float(count) for level, count in con.execute(query).fetchall()}
         fitted.comparisons[name] |= _strangers(counts, model.comparisons[name])
     con.execute("drop table identity_strangers")
@@ -80,15 +86,21 @@ def _with_strangers(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclara
 
 def _strangers(counts: dict[str, float], levels: dict[str, Level]) -> dict[str, Level]:
     """Outcomes whose chance is a frequency, and those that are not fitted, stay; households follow in proportion."""
-    total = sum(counts.values()) + STRANGERS_SHIPPED_COUNT_AS
     fitted = {}
-    for level, chances in levels.items():
-        if not chances.fit or not isinstance(chances.stranger, float):
-            continue
-        seen = (counts.get(level, 0) + STRANGERS_SHIPPED_COUNT_AS * chances.stranger) / total
-        household = min(chances.household * seen / chances.stranger, 1)
-        fitted[level] = chances.model_copy(update={"stranger": round(seen, 8), "household": round(household, 8)})
+    for alternatives in _groups(levels):
+        total = sum(counts.get(level, 0) for level in alternatives) + STRANGERS_SHIPPED_COUNT_AS
+        for level, chances in alternatives.items():
+            if not chances.fit or not isinstance(chances.stranger, float):
+                continue
+            seen = (counts.get(level, 0) + STRANGERS_SHIPPED_COUNT_AS * chances.stranger) / total
+            household = min(chances.household * seen / chances.stranger, 1)
+            fitted[level] = chances.model_copy(update={"stranger": round(seen, 8), "household": round(household, 8)})
     return fitted
+
+
+def _groups(levels: dict[str, Level]) -> list[dict[str, Level]]:
+    names = sorted({chances.group for chances in levels.values()})
+    return [{level: chances for level, chances in levels.items() if chances.group == name} for name in names]
 
 
 def _with_same(con: duckdb.DuckDBPyConnection, comparisons: list[str], model: Model, records: float) -> Model:
@@ -100,13 +112,15 @@ def _with_same(con: duckdb.DuckDBPyConnection, comparisons: list[str], model: Mo
 
 
 def _prior(con: duckdb.DuckDBPyConnection, model: Model, records: float) -> float:
+    shipped = load_model().prior.same_pairs_per_record
     old = rate = model.prior.same_pairs_per_record
     histogram = con.execute(
         "select round(bits, 1)::double, count(*) from identity_sample where not is_gated group by 1 order by 1"
     ).fetchall()
     for _ in range(20):
         shift = log2(rate / old)
-        rate = sum(count / (1 + 2.0 ** -(bits + shift)) for bits, count in histogram) / records
+        seen = sum(count / (1 + 2.0 ** -(bits + shift)) for bits, count in histogram)
+        rate = (seen + shipped * PRIOR_SHIPPED_COUNTS_AS) / (records + PRIOR_SHIPPED_COUNTS_AS)
         rate = min(max(rate, 0.02), 4.0)
     return round(rate, 4)
 
@@ -119,8 +133,10 @@ def _dirt(con: duckdb.DuckDBPyConnection, name: str, levels: dict[str, Level]) -
     for level, chances in levels.items():
         if chances.like:
             counts[chances.like] = counts.get(chances.like, 0) + counts.pop(level, 0)
-    own = {level: chances.same for level, chances in levels.items() if chances.fit and not chances.like}
-    blended = _blend(counts, own)
+    blended: dict[str, float] = {}
+    for alternatives in _groups(levels):
+        own = {level: chances.same for level, chances in alternatives.items() if chances.fit and not chances.like}
+        blended |= _blend(counts, own)
     return {
         level: chances.model_copy(update={"same": blended.get(chances.like or level, chances.same)})
         for level, chances in levels.items()

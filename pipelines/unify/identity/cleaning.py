@@ -8,6 +8,7 @@ import duckdb
 
 from pipelines.unify.identity.vocabulary import sql_list, sql_text, vocabulary
 
+
 def _email() -> str:
     """Gmail ignores dots, and everyone's "+tag" is a filing aid: both are left out, for comparison only."""
     words = vocabulary()

@@ -80,6 +80,4 @@ def merge_best(con: duckdb.DuckDBPyConnection, *, match_bits: float, largest: in
         build(con, "identity_merges", match_bits=match_bits, largest=largest)
         if not con.execute("select count(*) from identity_merges").fetchall()[0][0]:
             return
-        con.execute(
-            "update identity_members set cluster = m.stays from identity_merges as m where cluster = m.goes"
-        )
+        con.execute("update identity_members set cluster = m.stays from identity_merges as m where cluster = m.goes")

@@ -38,7 +38,9 @@ def evaluate(con: duckdb.DuckDBPyConnection, clusters: str, truth: str) -> Quali
         clusters: table with record_key and cluster.
         truth: table with record_key and truth (any type).
     """
-    con.execute(f"create or replace temp table identity_overlaps as {render('identity_overlaps', clusters=clusters, truth=truth)}")
+    con.execute(
+        f"create or replace temp table identity_overlaps as {render('identity_overlaps', clusters=clusters, truth=truth)}"
+    )
     records, found, known, both, precise, complete = con.execute(
         """with c as (select sum(records) as n from identity_overlaps group by cluster),
                 t as (select sum(records) as n from identity_overlaps group by truth)

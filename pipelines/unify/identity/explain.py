@@ -110,7 +110,9 @@ def explain(
     namesake = row["same_bits"] - steps[0].bits - sum(row[f"same_{name}"] for name in declaration.comparisons)
     if namesake < -0.05:
         steps.append(Evidence("namesakes", "given and family names go together", None, None, round(namesake, 2)))
-    steps.append(Evidence("household", "two of one household or office", None, None, round(row["bits"] - row["same_bits"], 2)))
+    steps.append(
+        Evidence("household", "two of one household or office", None, None, round(row["bits"] - row["same_bits"], 2))
+    )
     return [*steps, *_guards(row), _verdict(row, match_bits(declaration, model))]
 
 
@@ -124,7 +126,9 @@ def _values(con: duckdb.DuckDBPyConnection, key: str) -> dict[str, str | None]:
 def _guards(row: dict[str, object]) -> list[Evidence]:
     guards = []
     if row["is_gated"]:
-        guards.append(Evidence("guard", "given names differ and nothing personal agrees: never joined unasked", None, None, 0.0))
+        guards.append(
+            Evidence("guard", "given names differ and nothing personal agrees: never joined unasked", None, None, 0.0)
+        )
     if row["is_vetoed"]:
         guards.append(Evidence("guard", "generations differ (Jr, Sr): never joined", None, None, 0.0))
     return guards
@@ -134,4 +138,6 @@ def _verdict(row: dict[str, object], sure: float) -> Evidence:
     bits = float(str(row["bits"]))
     chance = 1 / (1 + 2.0**-bits)
     joined = bits >= sure and not row["is_gated"] and not row["is_vetoed"]
-    return Evidence("verdict", f"{'one person' if joined else 'not joined'}: chance {chance:.1%}", None, None, round(bits, 2))
+    return Evidence(
+        "verdict", f"{'one person' if joined else 'not joined'}: chance {chance:.1%}", None, None, round(bits, 2)
+    )

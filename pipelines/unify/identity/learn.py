@@ -36,7 +36,7 @@ def learn(
 ) -> Model:
     """The model, corrected by a table of answers (record_key_a, record_key_b, answer: same or different)."""
     rows = con.execute(
-        f"""select distinct record_key_a, record_key_b from {answers}
+        f"""select record_key_a, record_key_b from {answers}
             where answer in ('same', 'different') order by all"""
     ).fetchall()
     if not rows:
@@ -49,7 +49,7 @@ def learn(
     learned.learned_bits = round(float(corrections[0]), 3)
     for (name, level), correction in zip(outcomes, corrections[1:], strict=True):
         learned.comparisons[name][level].learned_bits = round(float(correction), 3)
-    learned.answers = len(said)
+    learned.answers = len(rows)
     if len(said) >= ENOUGH:
         learned.match_bits = 0.0
     return learned

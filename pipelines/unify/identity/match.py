@@ -51,7 +51,9 @@ class MatchSummary:
 
 def tables_of(declaration: IdentityDeclaration, schema: str) -> Tables:
     """Names of the tables of one entity."""
-    return Tables(*(f"{schema}.{declaration.entity}_{name}" for name in ("comparable", "frequencies", "matches", "clusters")))
+    return Tables(
+        *(f"{schema}.{declaration.entity}_{name}" for name in ("comparable", "frequencies", "matches", "clusters"))
+    )
 
 
 def bits_of(probability: float) -> float:
@@ -120,7 +122,13 @@ def _score_and_cluster(
 ) -> None:
     sure = match_bits(declaration, model)
     make_scores(
-        con, "identity_scores", "identity_pairs", declaration, model, known=tables.known, floor=review_bits(declaration, model)
+        con,
+        "identity_scores",
+        "identity_pairs",
+        declaration,
+        model,
+        known=tables.known,
+        floor=review_bits(declaration, model),
     )
     make_answers(con, answers, tables.known)
     con.execute(
@@ -143,7 +151,9 @@ def _write(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, mod
         review_bits=review_bits(declaration, model),
     )
     con.execute(f"create or replace table {tables.matches} as {edges}")
-    con.execute(f"create or replace table {tables.clusters} as {render('identity_clusters', known=tables.known)}")
+    con.execute(
+        f"create or replace table {tables.clusters} as {render('identity_clusters', known=tables.known, matches=tables.matches)}"
+    )
 
 
 def _exists(con: duckdb.DuckDBPyConnection, table: str) -> bool:

@@ -13,7 +13,15 @@ DEFAULT = Path(__file__).with_name("weights.yml")
 PERSON_TERMS = ("given", "family", "company", "postal", "city", "birth", "national_id")
 """Values whose frequency counts: the rarer what is shared, the more it says."""
 
-_TERM_OF = {"given_name": "given", "family_name": "family", "company": "company", "birth_date": "birth", "national_id": "national_id"}
+_TERM_OF = {
+    "given_name": "given",
+    "family_name": "family",
+    "company": "company",
+    "birth_date": "birth",
+    "national_id": "national_id",
+}
+AREAS = {"postal": "postal", "area": "postal", "city": "city", "area_city": "city", "town": "city"}
+"""Outcomes of `place` whose frequency is that of a postal code or a city."""
 CROWDED = 20
 """People at an address that more have than a household or an office."""
 
@@ -24,6 +32,7 @@ class Level(BaseModel):
     Attributes:
         most_bits: with `frequency`, no rarity counts for more.
         fit: false where the outcome depends on how people write, not on who they are; calibration leaves it alone.
+        group: which outcomes are alternatives of this one, where a comparison has several sets of them.
         like: the outcome with which this one shares its chance for one person.
         learned_bits: what operators' answers added.
     """
@@ -35,6 +44,7 @@ class Level(BaseModel):
     most_bits: float = 30
     fit: bool = True
     like: str | None = None
+    group: str = ""
     learned_bits: float = 0.0
 
 
@@ -92,8 +102,8 @@ def _bits(name: str, level: str, chances: Level, who: str, population: int) -> s
 def _rarity(name: str, level: str, population: int) -> str:
     if name in _TERM_OF:
         return f"{_TERM_OF[name]}_bits"
-    if name == "place" and level in ("postal", "city"):
-        return f"{level}_bits"
+    if name == "place" and level in AREAS:
+        return f"{AREAS[level]}_bits"
     people = f"coalesce(address_people, {CROWDED})" if name == "place" else f"{name}_people"
     return f"log2({float(population)} / {people})"
 

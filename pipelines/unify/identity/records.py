@@ -31,7 +31,14 @@ def make_records(con: duckdb.DuckDBPyConnection, records: str) -> set[str]:
     con.execute(f"create or replace temp view identity_input as {text}")
     words = vocabulary()
     suffixes = [*words["credentials"], *words["generations"]]
-    build(con, "identity_names", honorifics=words["honorifics"], suffixes=suffixes, generations=words["generations"], no_names=words["no_names"])
+    build(
+        con,
+        "identity_names",
+        honorifics=words["honorifics"],
+        suffixes=suffixes,
+        generations=words["generations"],
+        no_names=words["no_names"],
+    )
     build(con, "identity_records", public_mail=words["public_mail"])
     con.execute("drop view identity_input")
     return columns
@@ -48,7 +55,9 @@ def frequency_kinds(declaration: IdentityDeclaration, columns: set[str]) -> dict
     return kinds
 
 
-def make_frequencies(con: duckdb.DuckDBPyConnection, table: str, declaration: IdentityDeclaration, columns: set[str]) -> int:
+def make_frequencies(
+    con: duckdb.DuckDBPyConnection, table: str, declaration: IdentityDeclaration, columns: set[str]
+) -> int:
     """Count the values of `identity_records` into `table` (kind, value, records, people).
 
     Returns:
@@ -63,4 +72,6 @@ def make_frequencies(con: duckdb.DuckDBPyConnection, table: str, declaration: Id
 
 def make_known(con: duckdb.DuckDBPyConnection, table: str, frequencies: str) -> None:
     """Make `table` from `identity_records` and how often their values occur."""
-    con.execute(f"create or replace table {table} as {render('identity_known', terms=PERSON_TERMS, frequencies=frequencies)}")
+    con.execute(
+        f"create or replace table {table} as {render('identity_known', terms=PERSON_TERMS, frequencies=frequencies)}"
+    )

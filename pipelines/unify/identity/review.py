@@ -40,8 +40,6 @@ def review_pairs(
         matches: table of pairs that `match` left.
         answers: table of answers already given; those pairs are not asked about again.
     """
-    query = render(
-        "identity_review", matches=matches, answers=answers, n=n, at_least=DOUBTFUL[0], at_most=DOUBTFUL[1]
-    )
+    query = render("identity_review", matches=matches, answers=answers, n=n, at_least=DOUBTFUL[0], at_most=DOUBTFUL[1])
     rows = con.execute(query).fetchall()
     return [ReviewPair(a, b, float(probability), evidence) for a, b, probability, _bits, evidence, _worth in rows]
