@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the process tells its caller."""
+    """What the process tells its caller. FAULT is a fault of the program itself (sysexits.h)."""
 
     DONE = 0
     CHECKS_FAILED = 1
@@ -14,6 +14,7 @@ class Exit(IntEnum):
     CRM_FAILED = 3
     LOCKED = 4
     GUARDED = 5
+    FAULT = 70
 
 
 class Stop(Exception):  # noqa: N818 - says a state: the command goes no further

@@ -49,18 +49,23 @@ def blocks(kind: str) -> list[tuple[str, str]]:
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, str]]:
     """Runs the README's commands one after the other on a fresh data folder: (command, shown, printed)."""
     data = tmp_path_factory.mktemp("readme") / "data"
+    environment = _environment(data)
+    results = [(command, shown, _run(command, environment, data)) for command, shown in blocks("console")]
+    return [*results, ("", "", str(data))]
+
+
+def _environment(data: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BRIVITY_", "DATABASE_URL"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**kept, "PATH": path, "CROSSWALK_DATA_DIR": str(data), "COLUMNS": "120"}
-    results = []
-    for command, shown in blocks("console"):
-        done = subprocess.run(
-            command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False
-        )
-        printed = (done.stdout + done.stderr).replace(str(data), "data")
-        results.append((command, shown, printed))
-    results.append(("", "", str(data)))
-    return results
+    return {**kept, "PATH": path, "CROSSWALK_DATA_DIR": str(data), "COLUMNS": "120"}
+
+
+def _run(command: str, environment: dict[str, str], data: Path) -> str:
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, env=environment, text=True, timeout=200, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.stdout.replace(str(data), "data")
 
 
 def test_commands_print_what_is_shown(outputs: list[tuple[str, str, str]]) -> None:
@@ -85,3 +90,34 @@ def test_questions_have_the_answers_shown(outputs: list[tuple[str, str, str]]) -
             if masked(answer) != masked(shown):
                 wrong.append(f"{sql}\n--- README\n{masked(shown)}\n--- answered\n{masked(answer)}")
     assert not wrong, "\n\n".join(wrong)
+
+
+def rewrite(data: Path) -> None:
+    """Puts what the program prints now into the README; read the difference before you keep it."""
+    text = README.read_text()
+    environment = _environment(data)
+    for match in list(BLOCK.finditer(text)):
+        shown = _run_block(match[2], environment, data) if match[1] == "console" else ""
+        if match[1] == "console":
+            text = text.replace(match[0], f"```console\n{shown}```\n", 1)
+        else:
+            with duckdb.connect(str((data / "sandbox" / "crm.duckdb").resolve()), read_only=True) as con:
+                answer = "\n".join(line.rstrip() for line in str(con.sql(match[2])).strip().splitlines())
+            text = text.replace(match[0], f"```sql\n{match[2]}```\n\n```text\n{answer}\n```\n", 1)
+    README.write_text(text)
+
+
+def _run_block(block: str, environment: dict[str, str], data: Path) -> str:
+    shown = ""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command = part.partition("\n")[0]
+        printed = _run(command, environment, data)
+        shown += f"$ {command}\n" + "".join(f"{line.rstrip()}\n" for line in printed.strip().splitlines())
+    return shown
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        rewrite(Path(folder) / "data")
