@@ -96,7 +96,7 @@ def _fields(con: duckdb.DuckDBPyConnection, plan: Plan, golden_id: str) -> tuple
             rejected.setdefault(field, []).append(Rejected(value, connection, source_id, since, because))
     query = f"select field, value, connection, source_id, since, rule from {plan.table('lineage')} where {plan.id} = $1"
     holds = {
-        field: ShownField(field, *winner, tuple(rejected.get(field, ())))
-        for field, *winner in con.execute(query, [golden_id]).fetchall()
+        field: ShownField(field, value, connection, source_id, since, rule, tuple(rejected.get(field, ())))
+        for field, value, connection, source_id, since, rule in con.execute(query, [golden_id]).fetchall()
     }
     return tuple(holds[rule.name] for rule in plan.rules if rule.name in holds)

@@ -244,6 +244,8 @@ def test_a_partial_build_equals_a_whole_one(world: Any, staged: list[Any], chang
         if chance.random() < 0.4:
             record.values["rating"] = "edited"
             record.modified = (record.modified or 0) + 1
+        if chance.random() < 0.3:
+            record.edits = {"email": (chance.randint(0, 9), False)}
     world.stage("contacts", kept + changed)
     world.unify()
     partly = {table: world.rows(f"unified.{table}") for table in TABLES}
