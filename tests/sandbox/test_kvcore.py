@@ -1,0 +1,381 @@
+"""kvCORE, line by line: fact sheet 4.1 to 4.5. No client of it is on PyPI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.sandbox import start
+from pipelines.sandbox.crms.kvcore import Emulator, records
+from pipelines.sandbox.inside import HttpxTransport
+from pipelines.sandbox.server import Sandbox, app
+
+JSON = {"Content-Type": "application/json"}
+ENVELOPE = {
+    *(
+        "current_page",
+        "data",
+        "first_page_url",
+        "from",
+        "last_page",
+        "last_page_url",
+        "next_page_url",
+        "path",
+        "per_page",
+    ),
+    *("prev_page_url", "to", "total"),
+}
+
+
+def connect(sandbox: Sandbox) -> httpx.Client:
+    headers = JSON | {"Authorization": f"Bearer {Emulator.token}"}
+    return httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/kvcore/v2/public", headers=headers)
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return app(None, ["kvcore"], size=80)
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with connect(sandbox) as client:
+        yield client
+
+
+def rows(client: httpx.Client, path: str = "contacts", query: str = "") -> list[dict[str, Any]]:
+    """Reads all pages by number; `query` is written out, for brackets matter."""
+    found: list[dict[str, Any]] = []
+    for page in range(1, 100):
+        body = client.get(f"{path}?limit=500&page={page}&{query}").raise_for_status().json()
+        found += body["data"]
+        if page >= body["last_page"]:
+            return found
+    raise AssertionError("there is no end of pages")
+
+
+def ids(found: list[dict[str, Any]]) -> list[int]:
+    return [row["id"] for row in found]
+
+
+def test_over_a_socket(tmp_path: Path) -> None:
+    """4.1: prefix /v2/public; the variables of a connection."""
+    with start(tmp_path, ["kvcore"], size=10) as running:
+        given = running.environment("kvcore")
+        assert given["KVCORE_API_BASE_URL"].endswith("/v2/public")
+        headers = JSON | {"Authorization": f"Bearer {given['KVCORE_API_TOKEN']}"}
+        answered = httpx.get(f"{given['KVCORE_API_BASE_URL']}/contacts", headers=headers)
+        assert answered.json()["path"] == f"{given['KVCORE_API_BASE_URL']}/contacts"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}])
+def test_401(sandbox: Sandbox, headers: dict[str, str]) -> None:
+    """4.5: live 401 body {"errors":["Authentication Failed"]}; no quota headers."""
+    with httpx.Client(transport=HttpxTransport(sandbox)) as stranger:
+        refused = stranger.get("http://sandbox/kvcore/v2/public/contacts", headers=JSON | headers)
+    assert (refused.status_code, refused.json()) == (401, {"errors": ["Authentication Failed"]})
+    assert not [name for name in refused.headers if "limit" in name]
+
+
+def test_a_content_type_is_required_on_every_request(client: httpx.Client) -> None:
+    """4.1: Content-Type: application/json, GET included."""
+    del client.headers["Content-Type"]
+    assert client.get("contacts").status_code == 400
+    assert client.get("contacts", headers=JSON).status_code == 200
+
+
+def test_scopes(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.1: scopes All, Contacts, Users. 4.5: 403."""
+    sandbox.crm("kvcore").switches["scope"] = "Contacts"
+    assert [client.get(path).status_code for path in ("contacts", "users")] == [200, 403]
+    sandbox.crm("kvcore").switches["scope"] = "Users"
+    assert [client.get(path).status_code for path in ("contacts", "users")] == [403, 200]
+
+
+def test_the_envelope() -> None:
+    """4.2: page from 1, limit default 100, max 500; Laravel's twelve keys."""
+    client = connect(app(None, ["kvcore"], size=1200))
+    first = client.get("contacts").json()
+    assert set(first) == ENVELOPE
+    assert (first["current_page"], first["from"], first["to"], first["per_page"]) == (1, 1, 100, 100)
+    assert len(first["data"]) == 100
+    assert first["prev_page_url"] is None
+    wide = client.get("contacts", params={"limit": 9999}).json()
+    assert (wide["per_page"], len(wide["data"])) == (500, 500)
+    last = client.get("contacts", params={"page": first["last_page"]}).json()
+    assert (last["next_page_url"], last["to"]) == (None, first["total"])
+    assert len(rows(client)) == len(set(ids(rows(client)))) == first["total"]
+    beyond = client.get("contacts", params={"page": 99}).json()
+    assert (beyond["data"], beyond["from"], beyond["to"]) == ([], None, None)
+
+
+def test_links_of_the_envelope(sandbox: Sandbox, client: httpx.Client) -> None:
+    """UNVERIFIED: Laravel leaves the query out of its links unless told otherwise."""
+    query = "limit=5&filter[status][]=0"
+    link = client.get(f"contacts?{query}").json()["next_page_url"]
+    assert link == "http://sandbox/kvcore/v2/public/contacts?page=2"
+    sandbox.crm("kvcore").switches["links_keep_query"] = True
+    second = client.get(client.get(f"contacts?{query}").json()["next_page_url"]).json()
+    assert {contact["status"] for contact in second["data"]} == {0}
+    assert (second["current_page"], second["per_page"]) == (2, 5)
+
+
+@pytest.mark.parametrize("is_honoured", [False, True])
+def test_per_page(sandbox: Sandbox, client: httpx.Client, is_honoured: bool) -> None:
+    """4.2: whether per_page is honoured: UNVERIFIED."""
+    sandbox.crm("kvcore").switches["honour_per_page"] = is_honoured
+    assert client.get("contacts?per_page=7").json()["per_page"] == (7 if is_honoured else 100)
+
+
+def test_the_keys_of_a_list_and_of_one_record(client: httpx.Client) -> None:
+    """4.3: 14 keys seen in lists; a single record is a bare object; the read keys differ from the write keys."""
+    listed = rows(client)
+    assert {frozenset(contact) for contact in listed} == {frozenset(records.LIST_KEYS)}
+    one = client.get(f"contact/{listed[0]['id']}").json()
+    assert set(records.LIST_KEYS) < set(one)
+    assert not {"first_name", "last_name", "deal_type"} & set(one)
+    assert {contact["leadtype"] for contact in listed} <= {"buyer", "seller", "buyer,seller", "renter"}
+
+
+def test_names_may_lack_in_a_list(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.3: names can be empty in the list but filled in the detail record."""
+    nameless = [contact for contact in rows(client) if contact["id"] % 25 == 0]
+    assert {(contact["firstname"], contact["lastname"]) for contact in nameless} == {("", "")}
+    assert any(client.get(f"contact/{contact['id']}").json()["lastname"] for contact in nameless)
+    sandbox.crm("kvcore").switches["nameless_every"] = 0
+    assert any(contact["lastname"] for contact in rows(client) if contact["id"] % 25 == 0)
+
+
+def test_archived_contacts_are_hidden(client: httpx.Client) -> None:
+    """4.2: status 6 = Archived and hidden unless includeArchived=1."""
+    shown, all_of_them = rows(client), rows(client, query="includeArchived=1")
+    assert 6 not in {contact["status"] for contact in shown}
+    assert [contact["status"] for contact in all_of_them].count(6) == len(all_of_them) - len(shown) > 0
+    client.put(f"contact/{shown[0]['id']}", json={"status": 6})
+    assert shown[0]["id"] not in ids(rows(client))
+    assert client.get(f"contact/{shown[0]['id']}").status_code == 200
+
+
+def test_filters_stand_in_brackets(client: httpx.Client) -> None:
+    """4.2: the filters; arrays are repeated keys; exact or trailing wildcard."""
+    everybody = rows(client)
+    one = next(c for c in everybody if c["hashtags"] and c["email"] and c["lastname"] and c["source"])
+    agent = one["assigned_agent_id"]
+    for query, fits in (
+        (f"filter[email]={one['email'].upper()}", lambda c: c["email"] == one["email"]),
+        (f"filter[email]={one['email'][:3]}*", lambda c: c["email"].startswith(one["email"][:3])),
+        (
+            f"filter[last_name]={one['lastname'][:2]}*",
+            lambda c: c["lastname"][:2].lower() == one["lastname"][:2].lower(),
+        ),
+        ("filter[status][]=0&filter[status][]=4", lambda c: c["status"] in (0, 4)),
+        ("filter[leadtype][]=seller", lambda c: "seller" in c["leadtype"]),
+        ("filter[leadtype][]=buyer&filter[leadtype][]=renter", lambda c: c["leadtype"] != "seller"),
+        (f"filter[source][]={one['source']}", lambda c: c["source"] == one["source"]),
+        (f"filter[hashtags][]={one['hashtags'][0]}", lambda c: one["hashtags"][0] in c["hashtags"]),
+        (f"filter[assigned_agent_id]={agent}", lambda c: c["assigned_agent_id"] == agent),
+    ):
+        named = [c for c in rows(client, query=query) if c["id"] % 25]
+        assert ids(named) == [c["id"] for c in everybody if c["id"] % 25 and fits(c)], query
+        assert named, query
+
+
+@pytest.mark.parametrize(
+    "query", ["status=0", "agent_id=91", "updated_at=9999999999", "email=x@y.z", "filter[phone]=1"]
+)
+def test_other_parameters_are_silently_ignored(client: httpx.Client, query: str) -> None:
+    """4.2: un-bracketed parameters are silently ignored and `total` stays unfiltered; no phone filter."""
+    assert client.get(f"contacts?{query}").json()["total"] == client.get("contacts").json()["total"]
+
+
+def test_times_of_filters_are_unix_seconds(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.2: filter[updated_at] (Unix time, at or after), filter[registered_after], filter[registered_before]."""
+    store = sandbox.crm("kvcore").store
+    stored = {int(r.id): (r.created, r.modified) for r in store.select("contacts") if r.body["status"] != 6}
+    created, modified = stored[max(stored)]
+    assert set(ids(rows(client, query=f"filter[updated_at]={modified:.0f}"))) == {
+        id for id, times in stored.items() if times[1] >= modified
+    }
+    since = rows(client, query=f"filter[registered_after]={created:.0f}&filter[registered_before]={created:.0f}")
+    assert max(stored) in ids(since)
+    refused = client.get("contacts?filter[updated_at]=2025-01-01T00:00:00Z")
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["filter.updated_at"])
+
+
+def test_a_change_is_found_by_its_time(sandbox: Sandbox, client: httpx.Client) -> None:
+    """The records bear no time of change; only the filter knows it."""
+    crm, one = sandbox.crm("kvcore"), rows(client)[0]
+    now = int(crm.clock.now())
+    assert rows(client, query=f"filter[updated_at]={now}") == []
+    crm.edit(crm.store.select("contacts", "id = ?", [str(one["id"])])[0], {"lastname": "Newname"})
+    assert ids(rows(client, query=f"filter[updated_at]={now}")) == [one["id"]]
+    assert "updated_at" not in rows(client)[0]
+    crm.switches["show_updated_at"] = True
+    assert "updated_at" in rows(client)[0]
+
+
+def test_writing_and_reading_have_different_names(client: httpx.Client) -> None:
+    """4.3, 4.4: POST /contact, PUT /contact/{id} (only sent fields change; returns the full object)."""
+    given = {"first_name": " Ada ", "last_name": "Okoro", "email": "Ada@Example.com", "cell_phone_1": "(253) 201-4567"}
+    made = client.post("contact", json=given | {"deal_type": "buyer,seller", "email_optin": 1, "hashtags": ["vip"]})
+    assert made.status_code == 201
+    body = made.json()
+    assert (body["firstname"], body["lastname"], body["email"]) == ("Ada", "Okoro", "ada@example.com")
+    assert (body["phone"], body["allPhones"], body["leadtype"]) == ("2532014567", ["2532014567"], "buyer,seller")
+    assert client.get(f"contact/{body['id']}").json() == body
+    changed = client.put(f"contact/{body['id']}", json={"last_name": "Eze", "firstname": "read name"})
+    assert changed.json() == body | {"lastname": "Eze"}
+    assert client.put(f"contact/{body['id']}", json={"hashtags": ["x"]}).json()["hashtags"] == ["vip"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"first_name": "No Mail"}, "email"),
+        ({"email": "nonsense"}, "email"),
+        ({"email": "a@b.co", "email_optin": True}, "email_optin"),
+        ({"email": "a@b.co", "status": 8}, "status"),
+        ({"email": "a@b.co", "rating": 6}, "rating"),
+        ({"email": "a@b.co", "deal_type": "landlord"}, "deal_type"),
+        ({"email": "a@b.co", "assigned_agent_id": 4711}, "assigned_agent_id"),
+    ],
+)
+def test_422_names_the_field(client: httpx.Client, body: dict[str, Any], field: str) -> None:
+    """4.5: {"errors":{"field":["..."]}}. 4.3: booleans go as 1/0, email required on create, rating 0-5."""
+    refused = client.post("contact", json=body)
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, [field])
+
+
+def test_duplicates_are_allowed_unless_switched(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.4: duplicates are allowed; one client reports "already received" for an identical repeat (UNVERIFIED)."""
+    given = {"email": "ada@example.com", "first_name": "Ada"}
+    twins = {client.post("contact", json=given).json()["id"] for _ in range(2)}
+    assert len(twins) == 2
+    assert set(ids(rows(client, query="filter[email]=ada@example.com"))) == twins
+    sandbox.crm("kvcore").switches["refuse_repeats"] = True
+    assert client.post("contact", json=given | {"last_name": "B"}).status_code == 201
+    refused = client.post("contact", json=given | {"last_name": "B"})
+    assert refused.status_code == 409
+    assert "already received" in refused.text
+
+
+def test_deletion_leaves_no_trace(client: httpx.Client) -> None:
+    """4.2: DELETE /contact/{id} exists; no feed of deletions."""
+    id = rows(client)[0]["id"]
+    assert client.delete(f"contact/{id}").status_code == 204
+    assert id not in ids(rows(client, query="includeArchived=1"))
+    for again in (client.get(f"contact/{id}"), client.put(f"contact/{id}", json={}), client.delete(f"contact/{id}")):
+        assert again.status_code == 404
+
+
+def test_singular_and_plural_paths(client: httpx.Client) -> None:
+    """4.2: singular paths for one record, plural ones for lists."""
+    id = rows(client)[0]["id"]
+    assert client.get(f"contacts/{id}").status_code == 404
+    assert client.get("contact").status_code == 405
+    assert client.post("contacts", json={"email": "a@b.co"}).status_code == 405
+
+
+def test_tags_are_added_as_objects(client: httpx.Client) -> None:
+    """4.4: PUT /contact/{id}/tags {tags:[{name, locked}]}, additive; plain strings fail validation."""
+    id = client.post("contact", json={"email": "a@b.co", "hashtags": ["one"]}).json()["id"]
+    client.put(f"contact/{id}/tags", json={"tags": [{"name": "two", "locked": 0}]})
+    assert client.get(f"contact/{id}").json()["hashtags"] == ["one", "two"]
+    assert client.put(f"contact/{id}/tags", json={"tags": ["three"]}).status_code == 422
+
+
+def test_a_note_waits_for_its_contact(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.4: a new contact may need up to 30 s before it accepts a note."""
+    crm = sandbox.crm("kvcore")
+    crm.switches["note_after"] = 30
+    id = client.post("contact", json={"email": "a@b.co"}).json()["id"]
+    note = {"title": "Call", "details": "Left voicemail", "date": "2026-01-01", "action_owner_user_id": 91}
+    assert client.put(f"contact/{id}/action/note", json=note).status_code == 404
+    crm.clock.advance(31)
+    answered = client.put(f"contact/{id}/action/note", json=note).json()
+    assert set(answered) == {"action_id", *note}
+
+
+def test_search_answers_richer_records(client: httpx.Client) -> None:
+    """4.2: GET /contacts/search?q= (seen live, not in the catalogue)."""
+    one = next(contact for contact in rows(client) if contact["email"])
+    found = client.get("contacts/search", params={"q": one["email"]}).json()["data"]
+    assert client.get(f"contact/{one['id']}").json() in found
+
+
+def test_phones_may_be_integers(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.3: string in one source, integer in another: UNVERIFIED."""
+    sandbox.crm("kvcore").switches["phone_as_integer"] = True
+    assert all(isinstance(contact["phone"], int) for contact in rows(client))
+
+
+def test_users_offices_teams_listings(client: httpx.Client) -> None:
+    """4.2: the catalogue's lists; /user/{id}."""
+    for path in ("users", "offices", "teams", "manuallistings", "transaction/users", "transaction/contacts"):
+        assert rows(client, path), path
+    user = rows(client, "users")[0]
+    assert client.get(f"user/{user['id']}").json() == user
+    assert rows(client)[0]["assigned_agent_id"] > records.FIRST_USER
+
+
+def test_transactions(sandbox: Sandbox, client: httpx.Client) -> None:
+    """4.3: list, get, create, update, delete and their relations; field names UNVERIFIED."""
+    listed = rows(client, "transactions")
+    assert set(listed[0]) == {"id", *records.TRANSACTION, "user_ids"}
+    one = client.get(f"transaction/{listed[0]['id']}").json()
+    related = [row["contact_id"] for row in rows(client, "transaction/contacts") if row["transaction_id"] == one["id"]]
+    assert related == one["contact_ids"]
+    contact = rows(client)[0]["id"]
+    made = client.post("transaction", json={"name": "12 High St", "sale_price": 350000, "contact_ids": [contact]})
+    assert made.status_code == 201
+    path = f"transaction/{made.json()['id']}"
+    assert client.put(path, json={"status": "closed"}).json() == made.json() | {"status": "closed"}
+    for wrong in ({"status": "won"}, {"contact_ids": [1]}, {"close_date": "soon"}, {"sale_price": "much"}):
+        assert client.put(path, json=wrong).status_code == 422
+    assert len(rows(client, "transactions", "filter[updated_at]=99999999999")) == len(listed) + 1
+    sandbox.crm("kvcore").switches["transactions_updated_filter"] = True
+    assert rows(client, "transactions", "filter[updated_at]=99999999999") == []
+    assert client.delete(path).status_code == 204
+    assert client.get(path).status_code == 404
+
+
+def test_a_list_shifts_when_newest_come_first(sandbox: Sandbox, client: httpx.Client) -> None:
+    sandbox.crm("kvcore").switches["newest_first"] = True
+    last = rows(client)[-1]
+    client.put(f"contact/{last['id']}", json={"last_name": "Moved"})
+    assert rows(client)[0]["id"] == last["id"]
+
+
+def test_bodies_that_are_no_objects_are_400(client: httpx.Client) -> None:
+    """4.5: {"errors":["..."]}."""
+    for refused in (client.post("contact", content=b"{"), client.post("contact", json=[])):
+        assert (refused.status_code, list(refused.json())) == (400, ["errors"])
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[httpx.Client]:
+    """A client of one sandbox for all examples."""
+    with connect(app(None, ["kvcore"], size=10)) as client:
+        yield client
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["first_name", "last_name", "cell_phone_1", "primary_city", "title"]),
+        st.none() | st.text(max_size=20) | st.from_regex(r"\+?[0-9 ().-]{7,16}", fullmatch=True),
+        min_size=1,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_putting_down_again_changes_nothing(lasting: httpx.Client, body: dict[str, str | None]) -> None:
+    """What is answered to a write is a write that leaves it as it is (the ground of law L4)."""
+    path = f"contact/{rows(lasting)[0]['id']}"
+    first = lasting.put(path, json=body).json()
+    again = {name: first[records.READ_NAMES.get(name, name)] for name in body}
+    assert lasting.put(path, json=again).json() == first
