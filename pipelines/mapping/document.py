@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,16 @@ def read_document(path: Path) -> Document:
     Raises:
         MappingErrors: the file cannot be read or is no YAML. Duplicate keys are left in `problems`.
     """
+    try:
+        at = path.stat()
+    except OSError as error:
+        raise MappingErrors([Problem(shown(path), 1, 1, "", f"cannot be read: {error.strerror}")]) from None
+    return _read(path, Path.cwd(), at.st_mtime_ns, at.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _seen_from: Path, _changed_at: int, _size: int) -> Document:
+    """One parse for each state of a file: a run asks for the same mapping several times."""
     document = Document(shown(path))
     try:
         text = path.read_text(encoding="utf-8")
