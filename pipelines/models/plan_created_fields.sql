@@ -13,7 +13,7 @@ filled as (
             {% endfor %}
         ], recursive := true),
     from ({{ ours }}) as ours
-    semi join plan_creates as creates on creates.golden_id = ours.golden_id
+    join plan_creates as creates on creates.golden_id = ours.golden_id
 )
 
 select

@@ -12,7 +12,7 @@ presence as (
     group by all
 )
 
-select g.{{ singular }}_id as golden_id
+select g.{{ singular }}_id as golden_id, g.rowid as our_row
 from {{ golden }} as g
 join presence as p on p.golden_id = g.{{ singular }}_id
 where

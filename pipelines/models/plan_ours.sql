@@ -2,6 +2,7 @@
 {% set references = fields | selectattr("is_reference") | list %}
 select
     g.{{ singular }}_id as golden_id,
+    g.our_row,
     {% for f in fields %}
     {% if f.is_reference and f.is_list %}
     {{ (f.name ~ "_refs") | ident }}.ids as {{ f.name | ident }},
@@ -11,12 +12,12 @@ select
     g.{{ f.name | ident }},
     {% endif %}
     {% endfor %}
-from {{ golden }} as g
+from {{ goldens }} as g
 {% for f in references %}
 {% if f.is_list %}
 left join (
     select m.golden_id, list_sort(list(distinct t.golden_id)) as ids
-    from (select {{ singular }}_id as golden_id, unnest({{ f.name | ident }}) as member from {{ golden }}) as m
+    from (select {{ singular }}_id as golden_id, unnest({{ f.name | ident }}) as member from {{ goldens }}) as m
     join plan_reachable as t on t.entity = {{ f.to | literal }} and t.golden_id = m.member
     group by m.golden_id
 ) as {{ (f.name ~ "_refs") | ident }} on {{ (f.name ~ "_refs") | ident }}.golden_id = g.{{ singular }}_id

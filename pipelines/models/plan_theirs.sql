@@ -1,6 +1,7 @@
 -- One row is one source record of this CRM, with its golden id and the fields that may be written.
 select
-    s.{{ singular }}_id as golden_id,
+    s.golden_id,
+    r.their_row,
     r.record_key,
     r.source_id,
     r.modified_at,
@@ -17,13 +18,13 @@ select
     {% endfor %}
     r.absent_fields,
     r.unreadable_fields,
-from {{ staging }} as r
-join {{ sources }} as s on s.record_key = r.record_key and s.connection = {{ connection | literal }}
+from {{ records }} as r
+join {{ owners }} as s on s.record_key = r.record_key
 {% for f in fields if f.is_reference %}
 {% if f.is_list %}
 left join (
     select m.record_key, list_sort(list(distinct t.{{ f.singular }}_id)) as ids
-    from (select record_key, unnest({{ f.name | ident }}) as member from {{ staging }}) as m
+    from (select record_key, unnest({{ f.name | ident }}) as member from {{ records }}) as m
     join {{ f.sources }} as t on t.record_key = m.member
     group by m.record_key
 ) as {{ (f.name ~ "_refs") | ident }} on {{ (f.name ~ "_refs") | ident }}.record_key = r.record_key

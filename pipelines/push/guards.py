@@ -17,6 +17,7 @@ import duckdb
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push.scope import push_fields
 from pipelines.warehouse.models import ident
 
 FEW = 10
@@ -30,7 +31,8 @@ def measure(
     stats: dict[str, float] = {}
     for entity, source in _sources(con):
         if entity in connection.entities and entity in schemas:
-            stats |= _measure_source(con, entity, source, list(schemas[entity].fields))
+            fields = [one.name for one in push_fields(connection.entities[entity], schemas[entity], schemas)]
+            stats |= _measure_source(con, entity, source, fields)
     for entity in connection.entities:
         if entity in schemas and _has(con, "unified", entity):
             stats[f"{entity}/golden:"] = _number(con, f"SELECT count(*) FROM unified.{entity}")
@@ -85,8 +87,8 @@ def _measure_source(
     con: duckdb.DuckDBPyConnection, entity: str, source: str, fields: Sequence[str]
 ) -> dict[str, float]:
     table = f"staging.{ident(f'{source}__{entity}')}"
-    counted = ", ".join(f"count({ident(name)})" for name in fields)
-    row = con.execute(f"SELECT count(*), {counted} FROM {table} WHERE NOT is_deleted AND is_in_scope").fetchall()[0]
+    counted = "".join(f", count({ident(name)})" for name in fields)
+    row = con.execute(f"SELECT count(*){counted} FROM {table} WHERE NOT is_deleted AND is_in_scope").fetchall()[0]
     filled = {f"{entity}/filled:{source}.{name}": float(n) for name, n in zip(fields, row[1:], strict=True) if n}
     return {f"{entity}/records:{source}": float(row[0]), **filled}
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from jinja2 import Environment
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push import guards, plan_inputs
+from pipelines.push.comparing import compare, make, own_tables, render
 from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.scope import PushField, bits_sql, hash_sql, in_reference_order, push_fields
 from pipelines.state import baselines, controls
 from pipelines.state.database import State
 from pipelines.warehouse.build import exists
-from pipelines.warehouse.models import MODELS, environment, literal
+from pipelines.warehouse.models import literal
 
 SYNCED = ("", "synced_at")
 
@@ -61,6 +60,12 @@ class _Work:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
 
+    @property
+    def referenced(self) -> set[str | None]:
+        """Entities that others, which are pushed too, point to."""
+        pushed = [name for name, entity in self.connection.entities.items() if entity.push and name in self.schemas]
+        return {one.to for name in pushed for one in self.schemas[name].fields.values()}
+
 
 def plan(
     connection: Connection,
@@ -84,17 +89,18 @@ def plan(
     known = baselines.load(state, connection.name)
     synced = known.get(SYNCED)
     paused = controls.paused(state, connection.name) or ("by its settings" if connection.settings.paused else None)
-    with con.cursor() as own:
-        own.execute("SET TimeZone = 'UTC'")
+    with own_tables(con):
         work = _Work(
-            own, state, connection, schemas, pilot or Pilot(), paused, None if synced is None else int(synced),
+            con, state, connection, schemas, pilot or Pilot(), paused, None if synced is None else int(synced),
             datetime.now(UTC),
         )  # fmt: skip
-        own.execute("CREATE TEMP TABLE plan_reachable (entity VARCHAR, golden_id VARCHAR, source_id VARCHAR)")
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE plan_reachable (entity VARCHAR, golden_id VARCHAR, source_id VARCHAR)"
+        )
         tables = [_plan_entity(work, name) for name in _present(work)]
         rows = pa.concat_tables([ROWS.empty_table(), *tables])
         references = _references(work, rows)
-        stats = guards.measure(own, connection, schemas)
+        stats = guards.measure(con, connection, schemas)
         tripped = guards.tripped(connection, work.counts, known, stats)
     exempt = allow_mass_change or connection.is_sandbox or synced is None
     return Plan(
@@ -121,20 +127,16 @@ def _plan_entity(work: _Work, entity: str) -> pa.Table:
     context = _context(work, entity, schema, fields)
     plan_inputs.register(work.con, work.state, work.connection, entity, fields)
     _reach_referenced(work, fields)
-    for model in ("theirs", "ours"):
-        context[model] = _render(f"plan_{model}", context)
     _make_creates(work, entity, context)
     if fields:
-        _make(work, "plan_candidates", context)
-        _make(work, "plan_differences", context)
-        _make(work, "plan_verdicts", context)
-        _make(work, "plan_created_fields", context)
-        rows = work.con.sql(_render("plan_rows", context)).to_arrow_table().cast(ROWS)
+        compare(work.con, entity, context)
+        rows = work.con.sql(render("plan_rows", context)).to_arrow_table().cast(ROWS)
     else:
         rows = ROWS.empty_table()
-    _reach(work, entity, schema.singular)
+    if entity in work.referenced or work.con.execute("SELECT count(*) FROM plan_unfinished").fetchall()[0][0]:
+        _reach(work, entity, schema.singular)
+        work.stale += _stale(work, entity, rows)
     work.counts[entity] = _count(work, entity, rows)
-    work.stale += _stale(work, entity, rows)
     return rows
 
 
@@ -173,6 +175,7 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "has_pins": plan_inputs.has_pins(work.state, entity),
         "policy": policy,
         "condition": None if policy in {"none", "linked", "all"} else policy,
+        "has_references": any(one.is_reference for one in fields),
         "both_edited": f"theirs_since > {synced} and since > {synced}",
         "paused": work.paused,
         "not_in_pilot": work.pilot.leaves_out,
@@ -189,9 +192,9 @@ def _make_creates(work: _Work, entity: str, context: Mapping[str, Any]) -> None:
     push = work.connection.entities[entity].push
     can_create = push is not None and (push.create_request is not None or push.create_batch is not None)
     if can_create and context["policy"] != "none":
-        _make(work, "plan_creates", context)
+        make(work.con, "plan_creates", context)
     else:
-        work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR)")
+        work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT)")
 
 
 def _reach(work: _Work, entity: str, singular: str) -> None:
@@ -211,7 +214,7 @@ def _reach_referenced(work: _Work, fields: Sequence[PushField]) -> None:
     for one in fields:
         known = work.con.execute("SELECT count(*) FROM plan_reachable WHERE entity = ?", [one.to]).fetchall()[0][0]
         if one.to is not None and not known:
-            work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR)")
+            work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT)")
             if not exists(work.con, one.sources):
                 continue
             _reach(work, one.to, one.singular)
@@ -251,16 +254,3 @@ def _references(work: _Work, rows: pa.Table) -> pa.Table:
         "WHERE r.source_id IS NOT NULL"
     ).to_arrow_table()
     return found.cast(REFERENCES)
-
-
-def _make(work: _Work, model: str, context: Mapping[str, Any]) -> None:
-    work.con.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS {_render(model, context)}")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return environment(MODELS)
-
-
-def _render(model: str, context: Mapping[str, Any]) -> str:
-    return _environment().get_template(f"{model}.sql").render(dict(context))

@@ -1,0 +1,92 @@
+"""The comparison of a CRM's records with their golden ones: by hashes first, field by field where these differ."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+from jinja2 import Environment
+
+from pipelines.warehouse.build import exists, read_builds
+from pipelines.warehouse.models import MODELS, environment, literal
+
+KEPT = "plan_hashes_"
+
+
+def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]) -> None:
+    """Makes plan_differences, plan_verdicts and plan_created_fields; plan_creates is there already."""
+    one, connection = context["singular"], literal(context["connection"])
+    every = {
+        "records": f"(SELECT rowid AS their_row, * FROM {context['staging']})",
+        "owners": f"(SELECT {one}_id AS golden_id, record_key FROM {context['sources']} "
+        f"WHERE connection = {connection})",
+        "goldens": f"(SELECT rowid AS our_row, * FROM {context['golden']})",
+    }
+    _relate(context, every)
+    context["hashes"] = _hashes(con, entity, context)
+    make(con, "plan_candidates", context)
+    _pick(con, "plan_their_rows", context["staging"], "their_row", "plan_candidates")
+    _pick(con, "plan_our_rows", context["golden"], "our_row", "plan_candidates")
+    _relate(context, {"records": "plan_their_rows", "owners": "plan_candidates", "goldens": "plan_our_rows"})
+    make(con, "plan_differences", context)
+    make(con, "plan_verdicts", context)
+    _pick(con, "plan_our_rows", context["golden"], "our_row", "plan_creates")
+    make(con, "plan_created_fields", context)
+
+
+@contextmanager
+def own_tables(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """In UTC; afterwards the plan's temporary tables are gone, but for the golden hashes."""
+    zone = con.execute("SELECT current_setting('TimeZone')").fetchall()[0][0]
+    con.execute("SET TimeZone = 'UTC'")
+    try:
+        yield
+    finally:
+        mine = "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, 'plan_')"
+        for (name,) in con.execute(mine).fetchall():
+            if not name.startswith(KEPT):
+                con.execute(f"DROP TABLE {name}")
+        con.execute(f"SET TimeZone = {literal(zone)}")
+
+
+def make(con: duckdb.DuckDBPyConnection, model: str, context: Mapping[str, Any]) -> None:
+    """Makes the temporary table of a model."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS {render(model, context)}")
+
+
+def render(model: str, context: Mapping[str, Any]) -> str:
+    """The SQL of `pipelines/models/<model>.sql`."""
+    return _environment().get_template(f"{model}.sql").render(dict(context))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return environment(MODELS)
+
+
+def _relate(context: dict[str, Any], relations: Mapping[str, str]) -> None:
+    """Renders both sides of the comparison over these relations: whole tables, or the rows that matter."""
+    context |= relations
+    context |= {side: render(f"plan_{side}", context) for side in ("theirs", "ours")}
+
+
+def _pick(con: duckdb.DuckDBPyConnection, name: str, table: str, row: str, wanted: str) -> None:
+    """The wanted rows of a wide table, by their place: the rest of it is not read."""
+    query = f"SELECT rowid AS {row}, * FROM {table} WHERE rowid IN (SELECT {row} FROM {wanted})"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+
+
+def _hashes(con: duckdb.DuckDBPyConnection, entity: str, context: Mapping[str, Any]) -> str:
+    """The golden records' hashes: kept for further plans on this connection as long as the golden table is the same."""
+    query = render("plan_hashes", context)
+    built = read_builds(con).get(f"unified.{entity}") if exists(con, "meta.builds") else None
+    if built is None or context["has_references"]:  # which references this CRM has changes with each CRM
+        return f"({query})"
+    told = f"{built.fingerprint}/{query}"
+    name = f"{KEPT}{hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()}"
+    con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} AS {query}")
+    return name
