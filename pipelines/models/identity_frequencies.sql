@@ -1,5 +1,5 @@
 -- One row is one value that several records have, and about how many people they are: one per initial of their given
--- names, nicknames undone, for names are misspelt and people are not.
+-- names, nicknames undone, for names are misspelt and people are not; records without a name are half a person each.
 {% set value = "unnest(" ~ source.each ~ ")" if source.each else source.column %}
 with
 named as (
@@ -20,7 +20,7 @@ repeated as (
 counted as (
     select
         value,
-        least(255, greatest(1, count(distinct initial))) as people
+        least(255, greatest(1, count(distinct initial), count(*) filter (initial is null) // 2)) as people
     from named
     semi join repeated using (value)
     group by value

@@ -1,0 +1,126 @@
+"""How good our matching is beside Splink's published settings, on labelled files of your own.
+
+    python bench/identity.py --data DIR [--answers 100] [--no-splink]
+
+Every CSV or Parquet file in DIR with a column `truth` (the person behind a record) is matched with the one shipped
+configuration, without labels; then an operator's answers to `review` are taken from `truth`. Columns are named as in
+schemas/contacts.yml, or as in NAMES below; several of theirs that are one of ours are joined in the order given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pipelines.staging.phones import parse_phones, phone_key
+from pipelines.unify.identity.declaration import load_declaration
+from pipelines.unify.identity.evaluate import Quality, evaluate
+from pipelines.unify.identity.learn import learn
+from pipelines.unify.identity.match import match
+from pipelines.unify.identity.review import review_pairs
+from pipelines.unify.identity.splink_settings import published_clusters
+
+NAMES = {
+    "first_name": ["first_name", "given_name"],
+    "last_name": ["last_name", "surname"],
+    "email": ["email"],
+    "phone": ["phone"],
+    "street": ["street", "street_number", "address_1"],
+    "city": ["city", "suburb"],
+    "postal_code": ["postal_code", "zip", "postcode"],
+    "birth_date": ["birth_date", "dob", "date_of_birth"],
+    "national_id": ["national_id", "soc_sec_id"],
+    "company": ["company"],
+}
+
+
+def load(con: duckdb.DuckDBPyConnection, file: Path, region: str) -> None:
+    """Fill `people` (record_key, truth and canonical columns) from one file."""
+    reader = f"read_csv('{file}', all_varchar = true)" if file.suffix == ".csv" else f"'{file}'"
+    con.execute(f"create or replace temp table source as select *, row_number() over () as place from {reader}")
+    theirs = {row[0] for row in con.execute("describe source").fetchall()}
+    columns = ["'f:' || place as record_key", "truth::varchar as truth"]
+    for ours, candidates in NAMES.items():
+        found = [name for name in candidates if name in theirs]
+        if found:
+            columns.append(f"nullif(concat_ws(' ', {', '.join(found)}), '') as {ours}")
+    con.execute(f"create or replace table people as select {', '.join(columns)} from source")
+    if "phone" in theirs:
+        parse_phones(con, "(select phone from people)", region)
+        con.execute(
+            f"""update people set phone = p.e164 from phone_numbers as p
+                where p.raw = {phone_key("people.phone")} and p.region = '{region}'"""
+        )
+
+
+def answer(con: duckdb.DuckDBPyConnection, asked: int) -> None:
+    """Answer up to so many pairs of the review from `truth`, in table `said`."""
+    truth = dict(con.execute("select record_key, truth from people").fetchall())
+    pairs = review_pairs(con, asked, answers="said")
+    rows = [
+        [p.record_key_a, p.record_key_b, "same" if truth[p.record_key_a] == truth[p.record_key_b] else "different"]
+        for p in pairs
+    ]
+    if rows:
+        con.executemany("insert into said values (?, ?, ?)", rows)
+
+
+def ours(con: duckdb.DuckDBPyConnection, answers: int) -> list[tuple[str, Quality, float]]:
+    """Our default, and what a hundred answers in five sittings make of it."""
+    declaration = load_declaration("contacts")
+    started = time.perf_counter()
+    summary = match(con, "people", declaration)
+    lines = [("default", evaluate(con, summary.tables.clusters, "people"), time.perf_counter() - started)]
+    con.execute("create or replace table said (record_key_a varchar, record_key_b varchar, answer varchar)")
+    model = summary.model
+    started = time.perf_counter()
+    for _ in range(5 if answers else 0):
+        answer(con, answers // 5)
+        model = learn(con, "said", declaration, model, summary.tables)
+        summary = match(con, "people", declaration, model=model, answers="said")
+    if answers:
+        quality = evaluate(con, summary.tables.clusters, "people")
+        lines.append((f"after {answers} answers", quality, time.perf_counter() - started))
+    return lines
+
+
+def splink(con: duckdb.DuckDBPyConnection) -> tuple[str, Quality, float]:
+    """Splink's published settings for people, at the threshold of its examples."""
+    started = time.perf_counter()
+    published_clusters(con, "people", "splink_clusters")
+    return "Splink, published", evaluate(con, "splink_clusters", "people"), time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with labelled CSV or Parquet files")
+    parser.add_argument("--answers", type=int, default=100)
+    parser.add_argument("--region", default="US", help="region of telephone numbers without a country code")
+    parser.add_argument("--no-splink", action="store_true")
+    options = parser.parse_args()
+    print(
+        f"{'file':22} {'who':20} {'F1':>7} {'prec.':>7} {'recall':>7} {'B3 F1':>7} {'mixed':>6} {'most':>5} {'sec.':>7}"
+    )
+    for file in sorted(path for path in options.data.iterdir() if path.suffix in (".csv", ".parquet")):
+        con = duckdb.connect()
+        con.execute("set threads = 2")
+        load(con, file, options.region)
+        lines = ours(con, options.answers)
+        if not options.no_splink:
+            lines.append(splink(con))
+        for who, quality, seconds in lines:
+            print(
+                f"{file.name:22} {who:20} {quality.f1:7.4f} {quality.precision:7.4f} {quality.recall:7.4f} "
+                f"{quality.b3_f1:7.4f} {quality.over_merged:6} {quality.most_people:5} {seconds:7.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

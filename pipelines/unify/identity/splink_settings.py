@@ -1,0 +1,65 @@
+"""Splink's published settings for people: what a reader of its documentation would run, to measure ours beside it.
+
+Source: Splink documentation, "Tutorial" and "Deduplicate 50k rows historical persons" (moj-analytical-services.github.io/splink).
+"""
+
+from __future__ import annotations
+
+import logging
+
+import duckdb
+
+from pipelines.unify.identity.records import columns_of
+
+THRESHOLD = 0.95
+"""Match probability from which the published examples cluster."""
+
+SMALL = 10_000
+"""Up to so many records the tutorial's wide blocking rules are affordable."""
+
+
+def published_clusters(con: duckdb.DuckDBPyConnection, people: str, clusters: str) -> None:
+    """Make `clusters` (record_key, cluster) with Splink as published, from whichever columns `people` has."""
+    from splink import DuckDBAPI, Linker, SettingsCreator, block_on
+    from splink import comparison_library as cl
+
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    columns = columns_of(con, people)
+    offered = {
+        "first_name": cl.NameComparison("first_name"),
+        "last_name": cl.NameComparison("last_name"),
+        "birth_date": cl.DateOfBirthComparison("birth_date", input_is_string=True),
+        "email": cl.EmailComparison("email"),
+        "phone": cl.ExactMatch("phone").configure(term_frequency_adjustments=True),
+        "city": cl.ExactMatch("city").configure(term_frequency_adjustments=True),
+        "postal_code": cl.ExactMatch("postal_code").configure(term_frequency_adjustments=True),
+        "national_id": cl.LevenshteinAtThresholds("national_id", 2),
+        "street": cl.JaroWinklerAtThresholds("street", [0.9, 0.8]),
+    }
+    keys = [["first_name", "last_name"], ["last_name", "birth_date"], ["email"], ["phone"], ["first_name", "birth_date"],
+            ["last_name", "postal_code"], ["national_id"]]  # fmt: skip
+    if con.execute(f"select count(*) from {people}").fetchall()[0][0] <= SMALL:
+        keys = [["last_name"], ["first_name", "city"], *keys]  # as in the tutorial
+    keys = [key for key in keys if set(key) <= columns]
+    api = DuckDBAPI(con)
+    linker = Linker(
+        api.register(people),
+        SettingsCreator(
+            link_type="dedupe_only",
+            unique_id_column_name="record_key",
+            comparisons=[comparison for column, comparison in offered.items() if column in columns],
+            blocking_rules_to_generate_predictions=[block_on(*key) for key in keys],
+        ),
+        log_level=logging.ERROR,
+    )
+    training = linker.training
+    sure = [block_on(*key) for key in keys if len(key) > 1 or key == ["email"]]
+    training.estimate_probability_two_random_records_match(sure, recall=0.7)
+    training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)
+    for key in keys[:3]:
+        training.estimate_parameters_using_expectation_maximisation(block_on(*key))
+    pairs = linker.inference.predict(threshold_match_probability=THRESHOLD)
+    found = linker.clustering.cluster_pairwise_predictions_at_threshold(pairs, threshold_match_probability=THRESHOLD)
+    con.execute(
+        f"create or replace table {clusters} as select record_key, cluster_id as cluster from {found.physical_name}"
+    )
