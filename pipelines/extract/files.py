@@ -61,9 +61,9 @@ def rows_sql(path: Path, seen: int, rejects: str) -> str:
 
 
 def _dialect(path: Path) -> str:
-    """Delimiter and columns as the first line shows them; told to DuckDB, because one bad line can mislead its guess."""
+    """Delimiter and columns as the first line shows them; told to DuckDB, as one bad line can mislead its guess."""
     if path.suffix.lower() == ".zst":
-        return ""
+        return "all_varchar = true,"
     with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
         header = file.readline(1_000_000).decode("utf-8-sig", "replace")
     bare = re.sub(r'"[^"]*"', "", header)

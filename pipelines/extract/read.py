@@ -119,7 +119,13 @@ def read_entity(job: Job) -> Outcome:
     reader = _Reader(job)
     try:
         outcome = reader.read()
-    except CrmError as problem:
+    except (CrmError, duckdb.Error) as caught:
+        if isinstance(caught, duckdb.Error) and job.connection.wire.kind != "file":
+            raise
+        label = job.connection.mapping.label
+        problem = (
+            caught if isinstance(caught, CrmError) else CrmUnreachable(label, f"Failed to read {job.name}: {caught}")
+        )
         nothing = EntityRead(job.name, 0, 0, 0, 0, 0, 0, False, 0, time.monotonic() - started, None)
         return Outcome(nothing, error=problem)
     finally:

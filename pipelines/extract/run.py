@@ -24,6 +24,7 @@ def extract(
     connection: Connection, *, state: Any = None, full_refresh: bool = False, limit: int | None = None,
     only: str | None = None, entities: list[str] | None = None, progress: Callable[..., None] | None = None,
     allow_shrink: bool = False, adapter: BaseAdapter | None = None, loader: Loader = load,
+    backoff: float = 0.5,
 ) -> list[EntityRead]:  # fmt: skip
     """Reads a connection into its raw log; the caller holds the connection's extract lock.
 
@@ -38,6 +39,7 @@ def extract(
         allow_shrink: the caller knows that the source is smaller (L10).
         adapter: what carries the bytes; default: the network.
         loader: what appends the new versions; default: dlt.
+        backoff: seconds before a call is repeated; doubles each time.
 
     Raises:
         CrmError: the CRM refused, throttled or cannot be reached; what was read of other entities is kept.
@@ -50,7 +52,7 @@ def extract(
     folder.empty()
     touched = finish_pending(connection, folder)
     path = connection.owner.raw(connection.name)
-    wire = open_wire(connection, limiter_for(connection, state), adapter=adapter)
+    wire = open_wire(connection, limiter_for(connection, state), adapter=adapter, backoff=backoff)
     try:
         with raw.work(path, folder.spool) as con:
             log = raw.Log.of(con)

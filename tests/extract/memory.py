@@ -98,7 +98,7 @@ class MemoryCrm(BaseAdapter):
             raise fault
         if fault is not None:
             status, body = fault if isinstance(fault, tuple) else (200, fault)
-            return self.answer(request, status, body)
+            return self.answer(request, status, body, **{"Retry-After": "0"})
         chosen = sorted(self.records.values(), key=lambda r: (r[self.order], r["id"]))
         since = query.get("updated_since")
         if since and self.filters:
