@@ -7,6 +7,7 @@ theirs can have blanks around it, and no list or object stands where a value is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipelines.warehouse.models import literal
@@ -83,26 +84,29 @@ class Paths:
         return shape if misplaced == "false" else f"({shape} or {misplaced})"
 
     def columns(self) -> str:
-        """SQL of the columns t, k and l over `record`; TRY, so that text that is no JSON is a NULL and no error."""
-        called = {
-            "t": ("json_extract_string", self.texts),
-            "k": ("json_type", self.kinds),
-            "l": ("json_extract", self.lists),
+        """SQL of the columns t, k and l over `record`; TRY, so that text that is no JSON is a NULL and no error.
+
+        `k` is made volatile: else a filter on it would be moved down to the scan, and every record be parsed once more.
+        """
+        reads = {
+            "t": _read("json_extract_string", self.texts),
+            "k": f"case when random() < 2 then {_read('json_type', self.kinds)} end",
+            "l": _read("json_extract", self.lists),
         }
-        return ",\n        ".join(
-            f"try({function}(record, [{', '.join(map(literal, paths))}])) as {name}"
-            for name, (function, paths) in called.items()
-            if paths
-        )
+        wanted = {"t": self.texts, "k": self.kinds, "l": self.lists}
+        return ",\n        ".join(f"{sql} as {name}" for name, sql in reads.items() if wanted[name])
 
     def plain(self) -> str:
         """SQL of the column `plain`: compact ASCII without escapes, no text beginning or ending in a blank."""
         text = "record::varchar"
         marks = " or ".join(f"contains({text}, {literal(mark)})" for mark in ('" ', ' "', "\\"))
-        shapes = "".join(
-            f" or k[{self.kinds[path]}] in ('OBJECT', 'ARRAY')" for path in self.texts if path in self.kinds
-        )
-        return f"not coalesce(strlen({text}) <> length({text}) or {marks}{shapes}, true)"
+        kinds = [f"k[{self.kinds[path]}] in ('OBJECT', 'ARRAY')" for path in self.texts if path in self.kinds]
+        shapes = f"coalesce({' or '.join(kinds)}, false)" if kinds else "false"
+        return f"not (coalesce(strlen({text}) <> length({text}) or {marks}, true) or {shapes})"
+
+
+def _read(function: str, paths: Iterable[str]) -> str:
+    return f"try({function}(record, [{', '.join(map(literal, paths))}]))"
 
 
 def _position(known: dict[str, int], wanted: str) -> int:

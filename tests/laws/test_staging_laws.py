@@ -155,7 +155,7 @@ def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) 
     assert in_steps == at_once
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.one_of(st.just("absent"), st.sampled_from([None, "", " ", [], {"x": 1}, "\u0000"])), min_size=1, max_size=4

@@ -19,8 +19,8 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.language import Mapping
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-COLUMNS = """id varchar, hash varchar, modified varchar, deleted boolean, seen timestamptz, record json, problem varchar,
-    _dlt_load_id varchar"""
+COLUMNS = """id varchar, hash varchar, modified varchar, deleted boolean, seen timestamptz, record json,
+    problem varchar, _dlt_load_id varchar"""
 
 ARROW = pa.schema(
     {

@@ -26,7 +26,8 @@ def read(canonical: Any, field: Any, record: Any, **spoken: Any) -> Any:
     plan = layout(connect(owner_in(Path()), {"it": field}, spoken=spoken), "contacts", schema(it=canonical))
     con = duckdb.connect(config={"threads": 1})
     con.execute(
-        "set TimeZone = 'UTC'; create schema staging; create table staging.phone_numbers (raw varchar, region varchar, e164 varchar)"
+        "set TimeZone = 'UTC'; create schema staging; "
+        "create table staging.phone_numbers (raw varchar, region varchar, e164 varchar)"
     )
     con.execute(
         "create table given as select 1 as line, '1' as id, '' as hash, null::varchar as modified, false as deleted, "
