@@ -14,11 +14,13 @@ coalesce({{ r.order | length + 1 }} - list_position({{ r.order | literals }}::va
 greatest(17179869184 - epoch(s.{{ r.name | ident }})::bigint, 0)
 {%- endif %}
 {% endmacro %}
+{# An echo may repeat a derived value: where a field can be derived, what we wrote is not taken for stated. #}
 {% macro rank(r) %}
 {% if r.name in edited_fields %}coalesce(e.{{ r.name | ident }}, p.rank){% else %}p.rank{% endif %} + p.place
 {%- if r.strategy not in ("latest", "union") %} + ({{ preference(r) | trim }})::hugeint * {{ preference_unit }}{% endif %}
 {%- if r.strategy not in ("strictest", "earliest", "union") %}
-{%- if r.derived %} + case when s.connection in ({% for c in r.derived %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %}) then 0 else {{ stated }} end{% else %} + {{ stated }}{% endif %}
+{%- if r.derived %} + case when s.connection in ({% for c in r.derived %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %})
+{%- if r.name in edited_fields %} or coalesce(e.{{ r.name | ident }}, p.rank) & {{ edit }} = 0{% endif %} then 0 else {{ stated }} end{% else %} + {{ stated }}{% endif %}
 {%- endif %}
 {% endmacro %}
 with

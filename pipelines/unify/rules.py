@@ -24,7 +24,7 @@ EPOCH = 2**61
 PREFERENCE = 2**90
 """Bits 90 to 125: what the strategy prefers, such as the longer text."""
 STATED = 2**126
-"""Bit 126: set unless the mapping made the value from others."""
+"""Bit 126: set unless the mapping made the value from others, or we wrote what another mapping may have made."""
 
 NUMBERS = {
     "places": PLACES,

@@ -151,13 +151,12 @@ def _row(record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
     assert not unknown, f"no such fields: {unknown}"
     text = repr((sorted(record.values.items(), key=str), record.modified))
     values = {name: None if value is None else _plain(value) for name, value in record.values.items()}
-    first = record.modified if record.first_modified is None else record.first_modified
     return {
         "record_key": record.key,
         "connection": record.connection,
         "source_id": record.source_id,
         "modified_at": day(record.modified),
-        "first_modified_at": day(first),
+        "first_modified_at": day(record.first_modified),
         "seen_at": START,
         "first_seen_at": day(record.first_seen),
         "is_deleted": record.is_deleted,

@@ -86,6 +86,18 @@ def test_a_derived_value_never_outranks_a_stated_one(make: Any, contact: Any) ->
     assert found["name"] == "Ann Lee"
 
 
+def test_the_echo_of_a_derived_value_follows_its_source(make: Any, contact: Any) -> None:
+    """A holds whole names only; its given name was written to B, and then A's name was corrected."""
+    world = make()
+    world.sources = [Source("a", {"contacts": frozenset({"first_name"})}), Source("b")]
+    found = golden(
+        world,
+        contact("a:1", first_name="Anne", at=1, edits={"first_name": 9}),
+        contact("b:1", first_name="Ann", at=0, edits={"first_name": (1, True)}),
+    )
+    assert found["first_name"] == "Anne"
+
+
 def test_the_most_trusted_source_wins_whatever_the_age(make: Any, contact: Any) -> None:
     world = make(rating="trusted")
     spec = world.schemas["contacts"].fields["rating"].model_copy(update={"trust": ["c", "a"]})
