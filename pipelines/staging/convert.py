@@ -160,8 +160,9 @@ def _bounded(value: str, kind: str) -> str:
 
 def phone_lookup(text: str, alias: str) -> str:
     """SQL: E.164 of a text whose parse is joined as `alias`; an extension is kept as ;ext=39."""
-    extension = f"regexp_extract({text}, {literal(EXTENSION)}, 1)"
-    return f"{alias}.e164 || case when {extension} <> '' then ';ext=' || {extension} else '' end"
+    may_have = " or ".join(f"contains({text}, '{mark}')" for mark in ("x", "X", "#"))
+    extension = f"case when {may_have} then nullif(regexp_extract({text}, {literal(EXTENSION)}, 1), '') end"
+    return f"{alias}.e164 || coalesce(';ext=' || {extension}, '')"
 
 
 def phone_join(text: str, alias: str, region: str) -> str:

@@ -10,6 +10,7 @@ from jinja2 import Environment
 from pipelines.mapping.canonical import CanonicalField
 from pipelines.staging.columns import Column, Layout, phone_joins, readings_of
 from pipelines.staging.convert import any_moment, phone_join, phone_lookup
+from pipelines.staging.paths import pointer, trimmed
 from pipelines.warehouse.models import environment, literal
 from pipelines.warehouse.values import as_text
 
@@ -72,13 +73,24 @@ def phone_texts_sql(layout: Layout, source: str) -> str | None:
     columns = [column for column in layout.columns if column.is_phone]
     if not columns:
         return None
+    plain = [c for c in columns if c.field.path and not c.field.each and not c.is_list]
+    found = [f"select {trimmed(_text_at(c.field.path))} as value from {source}" for c in plain if c.field.path]
+    others = [c for c in columns if c not in plain]
+    return "(" + " union all ".join([*found, *([_phone_texts(others, source)] if others else [])]) + ")"
+
+
+def _text_at(path: str) -> str:
+    return f"try(json_extract_string(record, {literal(pointer(path))}))"
+
+
+def _phone_texts(columns: list[Column], source: str) -> str:
     paths, readings, stated = readings_of(columns)
     texts = [f"unnest({r.text})" if c.is_list else r.text for c, r in zip(columns, readings, strict=True)]
     extra = "".join(f", {column}" for column in stated)
     nothing = "" if paths.texts else ", null::varchar[] as t"
-    return f"""(with parsed as not materialized (select record{nothing}, {paths.columns()}{extra} from {source}),
-        said as not materialized (select *, {paths.plain()} as plain from parsed where k[1] = 'OBJECT')
-        {" union all ".join(f"select {text} as value from said" for text in texts)})"""
+    parsed = f"select record{nothing}, {paths.columns()}{extra} from {source}"
+    said = f"select *, {paths.plain()} as plain from ({parsed}) where k[1] = 'OBJECT'"
+    return " union all ".join(f"select {text} as value from ({said})" for text in texts)
 
 
 def _value_of(layout: Layout, name: str, field: CanonicalField) -> str:
