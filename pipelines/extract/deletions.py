@@ -199,8 +199,13 @@ def _is_other(job: Job, response: Response, request: Request, record_id: str) ->
     record = _record(response, request.data_selector)
     if record is None:
         return True
-    ids = [str(select(record, p)[1]) for p in layout_paths(job.entity) if select(record, p)[1] not in (None, "")]
-    return bool(ids) and ids[0] != record_id
+    key = "|".join(filter(None, (_first(record, ways) for ways in job.entity.key)))
+    return bool(key) and key != record_id
+
+
+def _first(record: Any, paths: Iterable[str]) -> str:
+    found = (select(record, path)[1] for path in paths)
+    return next((str(value) for value in found if value not in (None, "")), "")
 
 
 def _take(intake: Intake, response: Response) -> None:

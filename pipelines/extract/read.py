@@ -192,7 +192,7 @@ class _Reader:
             self.pages += 1
             taken += page.records
             self._take(page)
-            job.progress(job.name, taken, self.paginator.total)
+            job.progress(job.name, taken, self.paginator.records)
             if job.limit is not None and taken >= job.limit:
                 return False
         return True

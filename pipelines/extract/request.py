@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from pipelines.extract.bookmark import start_value
-from pipelines.mapping.language import Entity, Extract
+from pipelines.mapping.language import Entity, Extract, places
 
 START = "{incremental.start_value}"
 FIELDS = "{fields}"
@@ -63,7 +63,8 @@ def _paths(entity: Entity) -> list[str | None]:
     for one in entity.fields.values():
         found += [one.each, one.split, *(one.first_of or []), *(one.join or [])]
         found += [one.path] if one.each is None else []
-    return [*found, *entity.custom.values()]
+        found += [path for slot in one.slots for path in slot]
+    return [*found, *(path for choice in entity.custom.values() for path in places(choice))]
 
 
 def _dates(entity: Entity) -> list[str | None]:

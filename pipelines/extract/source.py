@@ -106,5 +106,5 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def layout_paths(entity: Entity) -> list[str]:
-    """Where a record's id stands, or its parts."""
-    return [entity.id] if isinstance(entity.id, str) else list(entity.id)
+    """Where a record's id stands, or its parts; `a|b` is a, or else b."""
+    return ["|".join(ways) for ways in entity.key]

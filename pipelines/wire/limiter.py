@@ -54,7 +54,7 @@ class _Window:
         allowed = max(1, int(self.allowed * share))
         if len(self.calls) >= allowed:
             return self.calls[-allowed] + self.length - now
-        if len(self.calls) * 2 >= allowed > 1:
+        if len(self.calls) >= allowed * BURST and allowed > 1:
             gap = self.limit.seconds / allowed * 0.9
             return max(0.0, self.calls[-1] + gap - now)
         return 0.0

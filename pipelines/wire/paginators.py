@@ -29,7 +29,8 @@ class Paginator(BasePaginator):
         broken_off: it could not be read to its end.
         ahead: fetches pages early; None: one after the other.
         expected: records that are probably there, from the last read.
-        total: records as the CRM says, where it does.
+        total: as the CRM says, where it does: records, or pages.
+        records: the total in records.
     """
 
     overlaps = False
@@ -41,6 +42,7 @@ class Paginator(BasePaginator):
         self.ahead: Any = None
         self.expected: int | None = None
         self.total: int | None = None
+        self.records: int | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Paginator:
         """Itself: rest_api copies its configuration to validate it, and must use what we look at afterwards."""
@@ -69,6 +71,7 @@ class PositionPaginator(Paginator):
         self.stop_after_empty_page, self.stop_after_short_page = stop_after_empty_page, stop_after_short_page
         self.value = first
         self.in_a_row = 0
+        self.length = size or 0
         self.ends_at: int | None = None
 
     def init_request(self, request: Any) -> None:
@@ -83,6 +86,7 @@ class PositionPaginator(Paginator):
             return
         self.in_a_row = 0
         count = len(data or [])
+        self.length = self.length or count
         answer = response.json()
         self._learn_total(answer)
         self._advance(count)
@@ -115,6 +119,14 @@ class PositionPaginator(Paginator):
         """The first position behind so many records (or pages)."""
         raise TypeError(f"{type(self).__name__} must say where {total} records end")
 
+    def records_in(self, total: int) -> int | None:
+        """The total in records; None where it counts pages and their length is not known."""
+        return total
+
+    def behind(self, records: int) -> int:
+        """The first position behind so many records."""
+        raise TypeError(f"{type(self).__name__} must say where {records} records end")
+
     def _advance(self, count: int) -> None:
         del count
         self.value += self.step
@@ -130,6 +142,7 @@ class PositionPaginator(Paginator):
             return
         self.moved = self.moved or (self.total is not None and self.total != total)
         self.total, self.ends_at = total, self.ends(total)
+        self.records = self.records_in(total)
 
     def _has_more(self, answer: Any) -> bool:
         found = jsonpath.find_values(self.has_more_path, answer) if self.has_more_path is not None and answer else []
@@ -146,7 +159,7 @@ class PositionPaginator(Paginator):
     def _asked_ahead(self, request: Any) -> Iterator[Any]:
         promised = self.ends_at
         if promised is None and self.expected is not None:
-            promised = self.ends(self.expected)
+            promised = self.behind(self.expected)
         for k in range(self.ahead.at_once):
             value = self.value + k * self.step
             if self.last is not None and value >= self.last:
@@ -191,6 +204,10 @@ class Offset(PositionPaginator):
         """As many records, so far the offset."""
         return total + self.first
 
+    def behind(self, records: int) -> int:
+        """As `ends`."""
+        return self.ends(records)
+
     def _advance(self, count: int) -> None:
         more = self.ends_at is not None and self.value + count < self.ends_at
         self.value += count if 0 < count < self.step and more else self.step
@@ -220,10 +237,10 @@ class PageNumber(PositionPaginator):
         """The page behind the last."""
         return self.base_page + (math.ceil(total / self.size) if self.counts_records and self.size else total)
 
-    def _asked_ahead(self, request: Any) -> Iterator[Any]:
-        if self.ends_at is None and self.expected is not None and self.size and not self.counts_records:
-            pages, self.expected = self.expected, math.ceil(self.expected / self.size)
-            yield from super()._asked_ahead(request)
-            self.expected = pages
-        else:
-            yield from super()._asked_ahead(request)
+    def records_in(self, total: int) -> int | None:
+        """The total, or as many records as that many pages may hold."""
+        return total if self.counts_records else total * self.length or None
+
+    def behind(self, records: int) -> int:
+        """The page behind so many records, by the length of the first page."""
+        return self.base_page + (math.ceil(records / self.length) if self.length else 0)
