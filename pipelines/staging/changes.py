@@ -6,11 +6,13 @@ packages are compared by their number of rows, so that a package that arrived in
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
 
 from pipelines.staging.columns import Layout
+from pipelines.warehouse.build import quoted
 
 TABLES = """
 create table if not exists meta.staged (
@@ -28,6 +30,7 @@ create table if not exists quality.rejected_values (
     seen_at timestamptz);
 create table if not exists staging.phone_numbers (raw varchar, region varchar, e164 varchar);
 """
+REJECTED = ("quality.rejected_records", "quality.rejected_values")
 ALL_FROM = 0.3
 """Share of changed records from which it is quicker to make the whole table."""
 
@@ -118,3 +121,16 @@ def remember(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     for table, source in (("staged_loads", "stage_loads"), ("staged_echoes", "stage_echoes")):
         con.execute(f"delete from meta.{table} where connection = $1 and entity = $2", one)
         con.execute(f"insert into meta.{table} select $1, $2, * from {source}", one)
+
+
+def forget_dropped(con: duckdb.DuckDBPyConnection, connection: str, entities: Iterable[str]) -> None:
+    """Drop what was staged of entities that a connection's mapping no longer has."""
+    staged = con.execute("select entity from meta.staged where connection = $1", [connection]).fetchall()
+    for entity in sorted({entity for (entity,) in staged} - set(entities)):
+        con.execute("begin transaction")
+        for table in (f"staging.{connection}__{entity}", f"staging.{connection}__{entity}_edits"):
+            con.execute(f"drop table if exists {quoted(table)}")
+            con.execute("delete from meta.builds where table_name = $1", [table])
+        for table in ("meta.staged", "meta.staged_loads", "meta.staged_echoes", *REJECTED):
+            con.execute(f"delete from {table} where connection = $1 and entity = $2", [connection, entity])
+        con.execute("commit")

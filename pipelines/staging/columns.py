@@ -8,11 +8,22 @@ from typing import Any
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
-from pipelines.mapping.language import Entity, FieldMapping
+from pipelines.mapping.language import Entity, FieldMapping, places
 from pipelines.staging.convert import REASONS, Place, convert, phone_join, phone_lookup
 from pipelines.staging.paths import Paths, pointer
 from pipelines.staging.readings import Reading, read_field, stated_column
 from pipelines.warehouse.models import ident, literal
+
+EMPTY = """'null', '""', '[]', '{}'"""
+
+
+RESERVED = {
+    *("line", "id", "hash", "modified", "deleted", "seen", "record", "first_seen", "first_modified"),
+    *("t", "k", "l", "plain", "gone", "record_key", "connection", "source_id", "raw_hash", "values_hash"),
+    *("modified_at", "first_modified_at", "seen_at", "first_seen_at", "is_deleted", "is_in_scope"),
+    *("custom", "absent_fields", "unreadable_fields"),
+}
+"""Columns of the staging tables and of the steps before them; no canonical field may have such a name."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,12 @@ def layout(connection: Connection, entity: str, schema: CanonicalEntity) -> Layo
         connection: whose mapping it is.
         entity: the entity's name, such as contacts; the mapping has it.
         schema: its canonical schema.
+
+    Raises:
+        ValueError: the schema names a field as staging names a column of its own.
     """
+    if taken := RESERVED & schema.fields.keys():
+        raise ValueError(f"schemas/{entity}.yml: staging needs these names for itself: {', '.join(sorted(taken))}")
     mapped = connection.mapping.entities[entity]
     spoken = connection.mapping.connection
     place = Place(connection.name, spoken.phone_region, spoken.timezone)
@@ -161,12 +177,13 @@ def phone_joins(columns: list[Column], region: str) -> list[str]:
 
 def named_paths(mapped: Entity) -> list[str]:
     """Paths that the mapping names as a whole; a position in a list names one member, so the list is not among them."""
-    ids = mapped.id if isinstance(mapped.id, list) else [mapped.id]
-    found = [*ids, *([mapped.modified] if mapped.modified else []), *mapped.custom.values()]
+    found = [path for part in mapped.key for path in part] + ([mapped.modified] if mapped.modified else [])
+    found += [path for choice in mapped.custom.values() for path in places(choice)]
     found += list((mapped.deleted and mapped.deleted.when) or {})
     for field in mapped.fields.values():
         found += [field.each] if field.each else [field.path] if field.path else []
         found += [*(field.first_of or []), *(field.join or []), *([field.split] if field.split else [])]
+        found += [path for slot in field.slots for path in slot]
     return [path for path in dict.fromkeys(found) if not any(part.isdigit() for part in path.split("."))]
 
 
@@ -177,10 +194,18 @@ def custom_json(mapped: Entity) -> str:
         _forget(without, path.split("."))
     rest = f"json_merge_patch(record, {literal(json.dumps(dict.fromkeys(without)))}::json)"
     nested = [_below(key, below) for key, below in without.items() if below is not None]
-    extras = [f"{literal(key)}, json_extract(record, {literal(pointer(path))})" for key, path in mapped.custom.items()]
+    extras = [f"{literal(key)}, {_extra(places(choice))}" for key, choice in mapped.custom.items()]
     if nested or extras:
         rest = f"json_merge_patch({rest}, json_object({', '.join(nested + extras)}))"
     return f"nullif(try({rest})::varchar, '{{}}')::json"
+
+
+def _extra(paths: list[str]) -> str:
+    """SQL: a named extra as JSON; of several places the first that holds something."""
+    found = [f"json_extract(record, {literal(pointer(path))})" for path in paths]
+    if len(found) == 1:
+        return found[0]
+    return f"coalesce({', '.join(f'case when {one}::varchar not in ({EMPTY}) then {one} end' for one in found)})"
 
 
 def _forget(tree: dict[str, Any], parts: list[str]) -> None:

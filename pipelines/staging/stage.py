@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.staging.changes import TABLES, Changes, find_changes, remember, version_of
+from pipelines.staging.changes import TABLES, Changes, find_changes, forget_dropped, remember, version_of
 from pipelines.staging.columns import Layout, layout
 from pipelines.staging.phones import parse_phones
 from pipelines.staging.render import edits_sql, phone_texts_sql, records_sql
@@ -67,6 +67,7 @@ def stage(
         for entity in connection.entities:
             if entity in schemas:
                 counts.append(_stage_entity(con, layout(connection, entity, schemas[entity])))
+    forget_dropped(con, connection.name, connection.mapping.entities)
     make_views(con, schemas)
     return counts
 

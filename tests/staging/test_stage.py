@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,20 @@ def test_a_modification_time_is_read_however_it_is_written(con: duckdb.DuckDBPyC
     log(owner, "crm", "contacts", [Version(str(i), {}, modified=text) for i, text in enumerate([*writings, "soon"])])
     stage(con, connect(owner, FIELDS), PEOPLE)
     assert [r["modified_at"] for r in staged(con)] == [START + timedelta(days=1)] * len(writings) + [None]
+
+
+def test_an_entity_that_the_mapping_drops_is_dropped(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
+    log(owner, "crm", "contacts", [Version("1", {"Mail": "?"})])
+    connection = connect(owner, FIELDS)
+    stage(con, connection, PEOPLE)
+    entities = {"deals": connection.mapping.entities["contacts"]}
+    dropped = replace(connection, mapping=connection.mapping.model_copy(update={"entities": entities}))
+    stage(con, dropped, PEOPLE)
+    assert rows(con, "staging.contacts") == []
+    assert rows(con, "quality.rejected_values") == []
+    assert stage(con, connection, PEOPLE)[0].reason == "new"
+
+
+def test_a_schema_may_not_use_staging_s_own_names(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
+    with pytest.raises(ValueError, match="for itself: hash"):
+        stage(con, connect(owner, {}), {"contacts": schema(hash="text")})
