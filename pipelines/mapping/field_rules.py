@@ -40,10 +40,13 @@ def _keys(scope: Scope, at: Parts, field: FieldMapping) -> Iterator[Problem]:
     for key, other in _BELONGS:
         if key in field.model_fields_set and getattr(field, other) is None:
             yield scope.problem((*at, key), f"{key} without {other}", remedy=f"add {other}, or remove {key}")
-    for key, least in (("first_of", 1), ("join", 2)):
+    for key, least in (("first_of", 1), ("join", 2), ("all_of", 1)):
         paths = getattr(field, key)
         if paths is not None and len(paths) < least:
             yield scope.problem((*at, key), "too few paths", of_value=True, expected=f"at least {least}")
+    for i, slot in enumerate(field.slots):
+        if not slot:
+            yield scope.problem((*at, "all_of", i), "an empty list", of_value=True, expected="a path, or several")
     if field.values is not None and not field.values:
         yield scope.problem((*at, "values"), "is empty", of_value=True, expected="theirs: ours")
 
@@ -62,6 +65,9 @@ def _shape(scope: Scope, at: Parts, field: FieldMapping, canonical: CanonicalFie
         yield scope.problem((*at, "each"), f"a list for a field of type {canonical.type}", remedy=remedy)
     if field.each is not None and field.take == "first" and is_list:
         yield scope.problem((*at, "take"), "the first member alone for a list", remedy="remove take", of_value=True)
+    if field.all_of is not None and not is_list:
+        remedy = "first_of takes the first of them"
+        yield scope.problem((*at, "all_of"), f"a list for a field of type {canonical.type}", remedy=remedy)
     is_single = field.path is not None and field.each is None
     if is_list and (is_single or field.join is not None or field.split is not None):
         yield scope.problem(at, "a list is read with each", remedy="write each: and the path of the list")

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.mapping.language import Entity, Mapping
+from pipelines.mapping.language import Entity, Mapping, places
 
 # Increased when the same words come to mean something else.
 LANGUAGE = 1
@@ -61,8 +61,8 @@ def _names_read(entity: Entity) -> list[str]:
     named: set[str] = set()
     for field in entity.fields.values():
         named |= {str(p) for p in (field.path, field.each, field.split, field.sql) if p is not None}
-        named |= set(field.first_of or []) | set(field.join or [])
-    return sorted(named | set(entity.custom.values()))
+        named |= set(field.first_of or []) | set(field.join or []) | {path for slot in field.slots for path in slot}
+    return sorted(named | {path for choice in entity.custom.values() for path in places(choice)})
 
 
 def _meaning(value: Any, keys: Collection[str] | None = None) -> Any:

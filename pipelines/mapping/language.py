@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Path = Annotated[str, Field(min_length=1, description="Dotted path in the CRM's record; a number is a list position")]
-Seconds = Annotated[float, Field(gt=0)]
+from pipelines.mapping.field_mapping import FieldMapping
+from pipelines.mapping.view import View, ViewColumn
+from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_text, places
 
-
-class Strict(BaseModel):
-    """Base of every block: a key that is not named here is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def as_text(value: str | bool | int) -> str:
-    """A canonical value as it stands in a key: booleans as true and false."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+__all__ = [
+    "Batch", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf", "Incremental",
+    "Limit", "Link", "Mapping", "Path", "Push", "Request", "Seconds", "Strict", "View", "ViewColumn", "Webhook",
+    "as_text", "places",
+]  # fmt: skip
 
 
 class Limit(Strict):
@@ -121,76 +117,6 @@ class Deleted(Strict):
     reconcile: str | None = Field(None, pattern=r"^\d+(m|h|d)$", description="How often the full id list is compared")
 
 
-class FieldMapping(Strict):
-    """Where one canonical field comes from and how it is written back."""
-
-    path: Path | None = None
-    first_of: list[Path] | None = Field(None, description="Read: the first that is not empty; written: the first")
-    each: Path | None = Field(None, description="A list; `path` is then relative to its members")
-    take: Literal["all", "first"] = Field("all", description="With each: the whole list, or its first member")
-    where: dict[str, Any] = Field(default_factory=dict, description="With each: only members with these values")
-    new: dict[str, Any] = Field(default_factory=dict, description="With each: what a member that we add also carries")
-    join: list[Path] | None = Field(None, description="Several of theirs make one of ours")
-    split: Path | None = Field(None, description="One of theirs makes two of ours; `part` says which")
-    part: Literal["first", "rest", "last", "before_last"] | None = None
-    separator: str = " "
-    const: Any = None
-    sql: str | None = Field(
-        None, description="A DuckDB expression over `record` (JSON); read only unless write_to is set"
-    )
-    values: dict[str, str | bool | int] | None = Field(None, description="Theirs: ours. Read in both directions")
-    write_values: dict[str, str] | None = Field(
-        None, description="Ours: theirs, for those of ours that several of theirs stand for"
-    )
-    otherwise: str | None = Field(None, description="With values: what an unknown one becomes; default: unreadable")
-    unit: float = Field(1.0, gt=0, description="Theirs times unit is ours: 0.01 for cents")
-    time_format: str | None = Field(None, description="strptime format, or epoch_seconds, epoch_ms; default ISO 8601")
-    write: Literal["always", "if_empty", "never"] | None = Field(
-        None, description="Default: always; for join, split, const and sql: never"
-    )
-    write_to: Path | None = Field(None, description="Name used when writing, where it differs from the one read")
-    write_format: str | None = Field(
-        None, description="How the value is written: national, e164, strftime format, string"
-    )
-    owner: Literal["here", "there", "latest"] = Field("latest", description="Whose value holds when both sides edited")
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> FieldMapping:
-        ways = [w for w in ("first_of", "join", "split", "const", "sql") if getattr(self, w) is not None]
-        if self.path is not None and self.each is None:
-            ways.append("path")
-        if self.each is not None:
-            ways.append("each")
-        if len(ways) != 1:
-            raise ValueError("say exactly one of path, first_of, each, join, split, const, sql")
-        if self.split is not None and self.part is None:
-            raise ValueError("split needs part: first, rest, last or before_last")
-        return self
-
-    @property
-    def is_derived(self) -> bool:
-        """True where the value is made from others: it never outranks a stated one."""
-        return any(x is not None for x in (self.join, self.split, self.const, self.sql))
-
-    @property
-    def writes(self) -> Literal["always", "if_empty", "never"]:
-        """The write rule with its default: what cannot be inverted is not written."""
-        if self.write is not None:
-            return self.write
-        return "never" if self.is_derived else "always"
-
-    @property
-    def written_values(self) -> dict[str, str]:
-        """`values` the other way round, ours (as text, booleans as true and false) to theirs.
-
-        Where several of theirs are one of ours, `write_values` says which is written; without it, the first.
-        """
-        inverse: dict[str, str] = {}
-        for theirs, ours in (self.values or {}).items():
-            inverse.setdefault(as_text(ours), theirs)
-        return {**inverse, **(self.write_values or {})}
-
-
 class Batch(Strict):
     """One call that writes many records, and how its answer is read (`reader`: a registered batch-answer reader)."""
 
@@ -247,16 +173,21 @@ class Entity(Strict):
     extract: Extract
     get: Request | None = Field(None, description="One record by {id}: confirms absences, reads back, checks freshness")
     get_batch: Batch | None = Field(None, description="Many records by id in one call, instead of `get`")
-    id: Path | list[Path]
+    id: Choice | list[Choice] = Field(description="Where the key is; a list: its parts, all of them together")
     modified: Path | None = None
     deleted: Deleted | None = None
     where: str | None = Field(None, description="SQL over canonical names; what leaves it is frozen, not deleted")
     fields: dict[str, FieldMapping]
-    custom: dict[str, Path] = Field(
+    custom: dict[str, Choice] = Field(
         default_factory=dict, description="Named extras, kept in `custom` under these names"
     )
     push: Push | None = None
     assumptions: list[str] = Field(default_factory=list)
+
+    @property
+    def key(self) -> list[list[str]]:
+        """The parts of the id, each with its alternatives."""
+        return [places(part) for part in (self.id if isinstance(self.id, list) else [self.id])]
 
     @model_validator(mode="before")
     @classmethod
@@ -290,3 +221,6 @@ class Mapping(Strict):
     connection: Connection
     entities: dict[str, Entity] = Field(min_length=1)
     webhook: Webhook | None = None
+    views: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], View] = Field(
+        default_factory=dict, description="Tables in the words of the CRM's users"
+    )

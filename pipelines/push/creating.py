@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.mapping.language import Entity
-from pipelines.push.paths import MISSING, get
+from pipelines.push.paths import get
 from pipelines.push.reading import Reading
 from pipelines.push.sending import UNKNOWN, Sender
 from pipelines.push.units import Result, Unit, same_json
@@ -100,9 +100,10 @@ class Creator:
 
 
 def id_of(entity: Entity, record: Any) -> str | None:
-    """The record's id as text."""
-    for path in entity.id if isinstance(entity.id, list) else [entity.id]:
-        found = get(record, path)
-        if found is not MISSING and found is not None and not isinstance(found, dict | list):
-            return str(found)
-    return None
+    """The record's id as text: its parts that hold something, of each the first that does."""
+    parts = [next(filter(None, (_key_text(get(record, path)) for path in ways)), "") for ways in entity.key]
+    return "|".join(filter(None, parts)) or None
+
+
+def _key_text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

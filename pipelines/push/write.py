@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
 from pipelines.mapping.language import Connection, Entity, FieldMapping
 from pipelines.push.inverse import UnwritableError, to_theirs
 from pipelines.push.paths import MISSING, get, list_above, put
+from pipelines.push.slots import emptied, filled, replaced
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Writer:
                 has = (already or {}).get(name)
                 self._write(body, name, self._missing(name, value, has), current)
                 if exact:
-                    self._take_out(body, name, value, has)
+                    self._take_out(body, name, value, has, current)
             except (UnwritableError, ValueError) as problem:
                 raise UnwritableError(f"{name}: {problem}") from problem
         return body
@@ -63,30 +64,35 @@ class Writer:
     def _missing(self, name: str, value: Any, has: Any) -> Any:
         canonical, field = self.schema.fields[name], self.entity.fields[name]
         is_union = canonical.survivorship == "union" or canonical.to is not None
-        if field.each is None or not (is_union and isinstance(value, list) and isinstance(has, list)):
+        if not (field.each or field.all_of) or not (is_union and isinstance(value, list) and isinstance(has, list)):
             return value
         return [member for member in value if member not in has]
 
-    def _take_out(self, body: dict[str, Any], name: str, value: Any, has: Any) -> None:
+    def _take_out(self, body: dict[str, Any], name: str, value: Any, has: Any, current: Any) -> None:
         """Takes members out of a written list: those that were there and are not wanted."""
         field = self.entity.fields[name]
+        wanted = value if isinstance(value, list) else []
+        gone = {_bare(member) for member in has if member not in wanted} if isinstance(has, list) else set()
+        for path, nothing in emptied(field.slots, current, self._clear, lambda held: _bare(held) in gone):
+            _put(body, path, nothing, current)
         members = get(body, field.each) if field.each is not None else MISSING
         if not isinstance(has, list) or not isinstance(members, list):
             return
-        wanted = value if isinstance(value, list) else []
-        gone = {_bare(member) for member in has if member not in wanted}
         left = [one for one in members if not (_is_ours(field, one) and _bare(_inner(field, one)) in gone)]
         put(body, str(field.each), left)
 
     def _touches_list(self, field: FieldMapping) -> bool:
         way = _written_path(field)
-        shared = field.split is not None and field.write_to is None
+        shared = (field.split or field.all_of) is not None and field.write_to is None
         return shared or (field.each is not None and field.write_to is None) or bool(way and list_above(way))
 
     def _write(self, body: dict[str, Any], name: str, value: Any, current: Any) -> None:
         field, canonical = self.entity.fields[name], self.schema.fields[name]
         if field.split is not None and field.write_to is None:
             _put(body, field.split, _rejoined(field, body, value, current), current)
+        elif field.all_of is not None and field.write_to is None:
+            for place, member in self._slotted(field, canonical, value, current):
+                _put(body, place, member, current)
         elif field.each is not None and field.write_to is None:
             _put(body, field.each, self._members(field, canonical, value, current), current)
         else:
@@ -95,9 +101,21 @@ class Writer:
                 raise UnwritableError("the mapping does not say where it is written")
             _put(body, path, self._value(field, canonical, value, get(current, path)), current)
 
+    @property
+    def _clear(self) -> Any:
+        return self.entity.push.clear if self.entity.push else None
+
+    def _slotted(
+        self, field: FieldMapping, canonical: CanonicalField, value: Any, current: Any
+    ) -> Iterator[tuple[str, Any]]:
+        made = [to_theirs(one, canonical, field, self.wire, MISSING) for one in value or []]
+        if canonical.survivorship == "union" or canonical.to is not None:
+            return filled(field.slots, made, current)
+        return replaced(field.slots, made, current, self._clear)
+
     def _value(self, field: FieldMapping, canonical: CanonicalField, value: Any, now_there: Any) -> Any:
         if value is None:
-            return self.entity.push.clear if self.entity.push else None
+            return self._clear
         if isinstance(value, list):
             sample = now_there[0] if isinstance(now_there, list) and now_there else MISSING
             members = [to_theirs(member, canonical, field, self.wire, sample) for member in value]

@@ -36,6 +36,8 @@ def read_field(name: str, field: FieldMapping, canonical: CanonicalField, paths:
         return _constant(field.const, is_list)
     if field.sql is not None:
         return _stated(name, field, is_list)
+    if field.all_of is not None:
+        return _gathered(field.slots, paths)
     if field.join is not None or field.split is not None:
         return _joined(field.join, field.separator, paths) if field.join else _split(field, paths)
     if field.each is not None or (is_list and field.path):
@@ -69,6 +71,18 @@ def _many(field: FieldMapping, paths: Paths, is_list: bool, choices: list[str]) 
         " and ".join(one.absent for one in found),
         f"({' or '.join(one.wrong for one in found)})",
         f"coalesce({', '.join(one.shown for one in found)})",
+    )
+
+
+def _gathered(slots: list[list[str]], paths: Paths) -> Reading:
+    every = [path for slot in slots for path in slot]
+    texts = [f"coalesce({', '.join(paths.text(path) for path in slot)}, null)" for slot in slots]
+    shown = [f"coalesce({', '.join(paths.raw(path) for path in slot)}, null)" for slot in slots]
+    return Reading(
+        f"list_filter([{', '.join(texts)}], lambda m: m is not null)",
+        f"({' and '.join(paths.absent(path) for path in every)})",
+        f"({' or '.join(paths.wrong(path) for path in every)})",
+        f"nullif(concat_ws(', ', {', '.join(shown)}), '')",
     )
 
 
