@@ -232,6 +232,15 @@ def test_custom_objects(client: httpx.Client) -> None:
     assert read(client, made.json()["id"], "Property__c")["Bedrooms__c"] == 3.5
 
 
+def test_a_copied_record_has_no_key_of_another(sandbox: Sandbox, client: httpx.Client) -> None:
+    crm = sandbox.crm("salesforce")
+    first = crm.store.get("Contact", create(client, LastName="Lima", External_Id__c="K-1"))
+    assert first
+    copy = crm.new("Contact", crm.new_id("Contact"), dict(first.body))
+    assert (copy.body["External_Id__c"], copy.body["LastName"]) == (None, "Lima")
+    assert read(client, copy.id)["Id"] == copy.id
+
+
 def test_composite(client: httpx.Client) -> None:
     """2.3: ≤25 calls; later ones name what earlier ones answered; `allOrNone` undoes."""
     parts = [

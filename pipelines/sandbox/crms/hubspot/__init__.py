@@ -56,7 +56,7 @@ class Emulator(Crm):
         """Returns the routes of all parts of the API."""
         self.login = oauth.Login(self)
         self.app_limiter = Limiter((OAUTH_TEN_SECONDS, SEARCH))
-        objects = Objects(self)
+        self.objects = objects = Objects(self)
         writer = Writer(objects, links := Links(self.store))
         parts: list[_Part] = [
             self.login, Portal(objects), BatchCalls(objects, writer), Reading(objects), SingleCalls(objects, writer),
@@ -93,10 +93,11 @@ class Emulator(Crm):
             }
 
     def new(self, entity: str, id: str | int, body: Body) -> Record:
-        """Adds a record; what a user copies from another has not the other's mail address."""
-        if entity == "contacts" and (email := body.get("email")):
-            taken = self.store.count("contacts", "deleted = 0 and body ->> '$.\"email\"' = ?", [email])
-            body = body | {"email": None} if taken else body
+        """Adds a record; what a user copies from another has not the other's mail address or key."""
+        for known in self.objects.properties(kind).values() if (kind := BY_NAME.get(entity)) else ():
+            if known.unique and (value := body.get(known.name)):
+                where = f"deleted = 0 and body ->> '$.\"{known.name}\"' = ?"
+                body = body | {known.name: None} if self.store.count(entity, where, [value]) else body
         return super().new(entity, id, body)
 
     def touch(self, record: Record) -> Record:

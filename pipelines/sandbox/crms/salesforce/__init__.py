@@ -24,7 +24,7 @@ from pipelines.sandbox.crms.salesforce.query_calls import QueryCalls, stamp
 from pipelines.sandbox.crms.salesforce.record_calls import RecordCalls
 from pipelines.sandbox.crms.salesforce.writing import Writer
 from pipelines.sandbox.limits import Exceeded, Limit, Limiter
-from pipelines.sandbox.store import Record
+from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Refused, Route
 
 DAY = 86_400.0
@@ -85,6 +85,14 @@ class Emulator(Crm):
             schema.MODIFIED: stamp(record.modified),
             schema.STAMP: stamp(record.modified),
         }
+
+    def new(self, entity: str, id: str | int, body: Body) -> Record:
+        """Adds a record; what a user copies from another has not the other's external id."""
+        for known in schema.OBJECTS[entity].fields.values() if entity in schema.OBJECTS else ():
+            if known.is_unique and (value := body.get(known.name)):
+                where = f"deleted = 0 and body ->> '$.{known.name}' = ?"
+                body = body | {known.name: None} if self.store.count(entity, where, [value]) else body
+        return super().new(entity, id, body)
 
     def new_id(self, entity: str) -> str:
         """Returns an id that sorts behind all earlier ones."""
