@@ -22,6 +22,7 @@ COMMANDS = {
     "revert": "Undo what a run wrote to a CRM",
     "failures": "List writes that did not come through",
     "retry": "Try failed writes again at the next push",
+    "match": "Who is who: review, answer, explain, pin, evaluate",
     "check": "Check mappings and schemas, or (--data) the data",
     "test": "Log in to a CRM and read one record",
     "new": "Draft a mapping for a new CRM from a sample of its records",

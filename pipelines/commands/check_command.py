@@ -10,9 +10,8 @@ import typer
 
 from pipelines.commands.exits import Exit
 from pipelines.commands.options import DataDir, Json
-from pipelines.connections.owner import Owner
+from pipelines.commands.owners import owner_with_data
 from pipelines.connections.project import Project, find_project
-from pipelines.connections.resolve import DEFAULT_OWNER, SANDBOX_OWNER
 from pipelines.mapping.load import load_schemas
 from pipelines.mapping.problems import MappingErrors
 
@@ -38,7 +37,7 @@ def check(
     if coverage:
         from pipelines.commands.coverage import show_coverage
 
-        raise typer.Exit(show_coverage(project, _owner(project, owner), names, as_json=as_json))
+        raise typer.Exit(show_coverage(project, owner_with_data(project, owner), names, as_json=as_json))
     raise typer.Exit(_check_mappings(project, names))
 
 
@@ -86,18 +85,11 @@ def _list_assumptions(project: Project, names: list[str] | None, *, as_json: boo
     return Exit.DONE
 
 
-def _owner(project: Project, name: str | None) -> Owner:
-    from pipelines.publish.swap import last_candidate
-
-    owners = [Owner(one, project.data_dir) for one in ([name] if name else [DEFAULT_OWNER, SANDBOX_OWNER])]
-    return next((owner for owner in owners if last_candidate(owner)), owners[-1])
-
-
 def _check_data(project: Project, name: str | None, *, as_json: bool) -> Exit:
     from pipelines.check.run import check as run_checks
     from pipelines.publish.swap import last_candidate
 
-    owner = _owner(project, name)
+    owner = owner_with_data(project, name)
     candidate = last_candidate(owner)
     if candidate is None:
         typer.echo(f"owner {owner.name} has no candidate yet: run a connection first", err=True)

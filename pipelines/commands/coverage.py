@@ -1,0 +1,55 @@
+"""`crosswalk check --coverage`: what the records hold beside what the mapping names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipelines.commands.exits import Exit
+from pipelines.connections.connection import Connection, Settings
+from pipelines.connections.owner import Owner
+from pipelines.connections.project import Project
+from pipelines.mapping.load import load_mapping, load_schemas
+
+if TYPE_CHECKING:
+    from pipelines.staging.coverage import Finding
+
+SAID = {
+    "unmapped": "the CRM sends it, the mapping does not name it",
+    "never": "the mapping names it, it never comes",
+    "unknown_value": "values the mapping does not know",
+    "mixed_types": "comes in several types",
+}
+
+
+def show_coverage(project: Project, owner: Owner, names: list[str] | None, *, as_json: bool) -> Exit:
+    """Prints the findings of every connection of the owner that was read."""
+    from pipelines.staging.coverage import coverage
+    from pipelines.warehouse.connect import open_warehouse
+
+    schemas = load_schemas(project.schemas)
+    found: dict[str, list[Finding]] = {}
+    con = open_warehouse(owner, read_only=True)
+    try:
+        for path in sorted(owner.raw("x").parent.glob("*.duckdb")):
+            if (not names or path.stem in names) and (project.mappings / f"{path.stem}.yml").exists():
+                mapping = load_mapping(project.mappings / f"{path.stem}.yml", schemas)
+                settings = Settings.model_validate({})
+                one = Connection(path.stem, owner, mapping, settings, is_sandbox=False, wire=mapping.connection)
+                found[path.stem] = coverage(con, one, schemas)
+    finally:
+        con.close()
+    if as_json:
+        print(json.dumps({name: [asdict(f) for f in findings] for name, findings in found.items()}))
+    else:
+        for name, findings in found.items():
+            for finding in findings:
+                print(_line(name, finding))
+    return Exit.DONE
+
+
+def _line(name: str, finding: Any) -> str:
+    types = ", ".join(f"{kind} {count}" for kind, count in finding.types.items())
+    such = f", such as {', '.join(finding.examples)}" if finding.examples else ""
+    return f"{name} {finding.entity}.{finding.name}: {SAID[finding.kind]} ({finding.share:.0%}; {types}{such})"

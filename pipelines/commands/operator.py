@@ -1,0 +1,220 @@
+"""What an operator does about identity: looks at pairs, answers, pins, asks why."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipelines.connections.owner import Owner
+from pipelines.mapping.canonical import CanonicalEntity
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.state.database import State
+    from pipelines.unify.identity.evaluate import Quality
+    from pipelines.unify.identity.explain import Evidence
+    from pipelines.unify.identity.review import ReviewPair
+    from pipelines.unify.show import Shown
+
+SHEET = ("record_a", "record_b", "probability", "evidence", "answer")
+LOOKED_AT = ("first_name", "last_name", "email", "phone", "company", "street", "city", "postal_code", "birth_date")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One owner's warehouse (only read) and state."""
+
+    con: duckdb.DuckDBPyConnection
+    state: State
+    schemas: Mapping[str, CanonicalEntity]
+
+    def undecided(self, number: int) -> list[ReviewPair]:
+        """The pairs of contacts whose answers teach most, without those answered already."""
+        from pipelines.state import answers
+        from pipelines.unify.identity.review import review_pairs
+
+        self.con.execute(
+            "create or replace temp table given_answers (record_key_a varchar, record_key_b varchar, answer varchar)"
+        )
+        for batch in answers.load(self.state, "contacts"):
+            self.con.register("answer_batch", batch)
+            self.con.execute("insert into given_answers select a, b, answer from answer_batch")
+            self.con.unregister("answer_batch")
+        return review_pairs(self.con, number, answers="given_answers")
+
+    def side_by_side(self, pair: ReviewPair) -> str:
+        """The two records, field by field, and what speaks for and against."""
+        records = [self._record(key) for key in (pair.record_key_a, pair.record_key_b)]
+        lines = [f"\n{pair.record_key_a}  |  {pair.record_key_b}   {pair.probability:.0%} likely the same"]
+        for name in LOOKED_AT:
+            left, right = (record.get(name) for record in records)
+            if left or right:
+                mark = "=" if left == right else " "
+                lines.append(f"  {name:<12} {mark} {left or '-'!s:<38} {right or '-'}")
+        return "\n".join([*lines, f"  {pair.evidence}"])
+
+    def _record(self, key: str) -> dict[str, Any]:
+        found = self.con.execute("select * from staging.contacts where record_key = $1", [key])
+        names = [column[0] for column in found.description or []]
+        rows = found.fetchall()
+        return dict(zip(names, rows[0], strict=True)) if rows else {}
+
+    def write_sheet(self, path: Path, number: int) -> int:
+        """Writes undecided pairs for a spreadsheet; `answer` is to be filled with same or different."""
+        pairs = self.undecided(number)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(SHEET)
+            for pair in pairs:
+                writer.writerow([pair.record_key_a, pair.record_key_b, f"{pair.probability:.3f}", pair.evidence, ""])
+        return len(pairs)
+
+    def take_sheet(self, path: Path, who: str) -> int:
+        """Takes the answers of a sheet, all of them or, where one is wrong, none.
+
+        Raises:
+            ValueError: lines with another answer than same, different or nothing: all of them.
+        """
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [(number, row) for number, row in enumerate(csv.DictReader(file), start=2)]
+        said = [(n, row, (row.get("answer") or "").strip().lower()) for n, row in rows]
+        wrong = [f"line {n}: {word!r}" for n, _, word in said if word not in ("", "same", "different")]
+        if wrong:
+            raise ValueError(f"{path.name}: {'; '.join(wrong)}: an answer is same, different or nothing")
+        answered = [(row, word) for _, row, word in said if word]
+        for row, word in answered:
+            keys = (row["record_a"], row["record_b"])
+            self.answer("contacts", keys, "same" if word == "same" else "different", who)
+        return len(answered)
+
+    def answer(self, entity: str, records: tuple[str, str], answer: Literal["same", "different"], who: str) -> None:
+        """Keeps an answer about two source records; of a golden id its first source record stands for it.
+
+        Raises:
+            KeyError: there is no such record.
+        """
+        from pipelines.state import answers
+
+        keys = (self._key(entity, records[0]), self._key(entity, records[1]))
+        answers.put(self.state, entity, keys, answer, who)
+
+    def _key(self, entity: str, record: str) -> str:
+        singular = self.schemas[entity].singular
+        found = self.con.execute(
+            f"select min(record_key) from unified.{singular}_sources where record_key = $1 or {singular}_id = $1",
+            [record],
+        ).fetchall()
+        if found[0][0] is None:
+            raise KeyError(f"there is no {singular} {record}")
+        return str(found[0][0])
+
+    def explain(self, a: str, b: str) -> list[Evidence]:
+        """Every comparison's evidence about two contacts.
+
+        Raises:
+            KeyError: there is no such record.
+        """
+        from pipelines.unify.identity.declaration import declaration_of
+        from pipelines.unify.identity.explain import explain
+        from pipelines.unify.identity.finder import kept_model
+        from pipelines.unify.identity.match import tables_of
+        from pipelines.unify.identity.model import load_model
+
+        declaration = declaration_of(self.schemas["contacts"].model_dump(include={"singular", "identity"}))
+        model = kept_model(self.con, declaration) or load_model()
+        tables = tables_of(declaration, "unified")
+        return explain(self.con, self._key("contacts", a), self._key("contacts", b), declaration, model, tables)
+
+    def show(self, golden_id: str) -> Shown:
+        """A golden record, field by field.
+
+        Raises:
+            KeyError: there is none such.
+        """
+        from pipelines.unify.show import show
+
+        found = show(self.con, self.schemas, golden_id)
+        if found is None:
+            raise KeyError(f"there is no golden record {golden_id}")
+        return found
+
+    def pin(self, golden_id: str, field: str, value: str, who: str) -> None:
+        """Sets a field until it is unpinned; the value is JSON or plain text.
+
+        Raises:
+            KeyError: there is no such record or field.
+            ValueError: the value is not of the field's type.
+        """
+        from pipelines.state import pins
+
+        entity = self._pinnable(golden_id, field)
+        canonical = self.schemas[entity].fields[field]
+        parsed = json.loads(value) if value[:1] in '["' else value
+        kind = canonical.duckdb_type
+        if self.con.execute(f"select try_cast($1 as {kind}) is null", [parsed]).fetchall()[0][0]:
+            raise ValueError(f"{value!r} is no {canonical.type}")
+        if canonical.values and parsed not in canonical.values:
+            raise ValueError(f"{value!r} is none of {', '.join(canonical.values)}")
+        pins.pin(self.state, entity, golden_id, field, value=parsed, who=who)
+
+    def unpin(self, golden_id: str, field: str) -> None:
+        """Gives the field back to the sources.
+
+        Raises:
+            KeyError: there is no such record or field.
+        """
+        from pipelines.state import pins
+
+        pins.unpin(self.state, self._pinnable(golden_id, field), golden_id, field)
+
+    def _pinnable(self, golden_id: str, field: str) -> str:
+        entity = self.show(golden_id).entity
+        if field not in self.schemas[entity].fields:
+            raise KeyError(f"{entity} have no field {field}")
+        return entity
+
+
+@contextmanager
+def open_operator(owner: Owner, schemas: Mapping[str, CanonicalEntity]) -> Iterator[Operator]:
+    """Opens an owner's warehouse for reading, and their state.
+
+    Raises:
+        ValueError: nothing was unified yet.
+    """
+    from pipelines.state.database import open_state
+    from pipelines.warehouse.connect import open_warehouse
+
+    if not owner.warehouse.exists():
+        raise ValueError(f"owner {owner.name} has no data yet: run a connection first")
+    con = open_warehouse(owner, read_only=True)
+    try:
+        with open_state(owner) as state:
+            yield Operator(con, state, schemas)
+    finally:
+        con.close()
+
+
+def measure(file: Path, schema: CanonicalEntity, truth: str, names: Mapping[str, str], region: str) -> Quality:
+    """How good the matching is on a labelled file.
+
+    Raises:
+        FileProblem: the columns do not do.
+    """
+    import duckdb
+
+    from pipelines.unify.identity.declaration import declaration_of
+    from pipelines.unify.identity.evaluate import evaluate
+    from pipelines.unify.identity.labelled import read_people
+    from pipelines.unify.identity.match import match
+
+    with duckdb.connect() as con:
+        read_people(con, file, schema, truth=truth, names=names, region=region)
+        declaration = declaration_of(schema.model_dump(include={"singular", "identity"}))
+        summary = match(con, "people", declaration)
+        return evaluate(con, summary.tables.clusters, "people")
