@@ -17,6 +17,17 @@ Normalise = Callable[[str, Any], Any]
 Strike = Callable[[httpx.Request], str | None]
 
 
+class Clock:
+    """Seconds that pass at each look; several CRMs may share one."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def tick(self) -> str:
+        self.at += timedelta(seconds=1)
+        return self.at.isoformat().replace("+00:00", "Z")
+
+
 def as_it_is(_name: str, value: Any) -> Any:
     return value
 
@@ -29,7 +40,9 @@ class MemoryCrm(httpx.AsyncBaseTransport):
     throttle (429), html (200 with HTML, after the work), truncated, bad (422), unauthorized (401).
     """
 
-    def __init__(self, normalise: Normalise = as_it_is, strike: Strike | None = None) -> None:
+    def __init__(
+        self, normalise: Normalise = as_it_is, strike: Strike | None = None, clock: Clock | None = None
+    ) -> None:
         self.records: dict[str, dict[str, Record]] = {}
         self.normalise, self.strike = normalise, strike
         self.calls: list[str] = []
@@ -38,14 +51,13 @@ class MemoryCrm(httpx.AsyncBaseTransport):
         self.links: set[tuple[str, str, str]] = set()
         self.hidden: set[str] = set()
         self.refuses: Callable[[Record], str | None] = lambda _: None
-        self._clock = datetime(2026, 3, 1, tzinfo=UTC)
+        self._clock = clock or Clock()
         self._ids = itertools.count(1000)
 
     # What tests do to it
 
     def now(self) -> str:
-        self._clock += timedelta(seconds=1)
-        return self._clock.isoformat().replace("+00:00", "Z")
+        return self._clock.tick()
 
     def put(self, entity: str, id: str, **values: Any) -> Record:
         record = {"id": id, "updated": self.now(), **values}
