@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dlt
+from dlt.common import jsonpath
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources.rest_api import rest_api_resources
 
@@ -77,7 +78,7 @@ def _endpoint(extract: Extract, paginator: Paginator) -> dict[str, Any]:
     endpoint: dict[str, Any] = {
         "path": extract.path,
         "method": extract.method,
-        "data_selector": extract.data_selector or "$",
+        "data_selector": jsonpath.compile_path(extract.data_selector or "$"),  # dlt compiles a text for every page
         "paginator": paginator,
     }
     optional = {"params": extract.params, "json": extract.json_body, "headers": extract.headers}

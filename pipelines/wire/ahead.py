@@ -9,8 +9,6 @@ from typing import Any
 
 from requests import PreparedRequest, Request, Response
 
-Key = tuple[str, str, bytes]
-
 
 class ReadAhead:
     """The `send` of a session that may have the answer under way already.
@@ -25,13 +23,13 @@ class ReadAhead:
         self.at_once = at_once
         self._session, self._send = session, send
         self._pool: ThreadPoolExecutor | None = None
-        self._under_way: dict[Key, Future[Response]] = {}
+        self._under_way: dict[str, Future[Response]] = {}
         self._lock = threading.Lock()
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """The answer: from the call under way, or from a call made now."""
         with self._lock:
-            future = self._under_way.pop(_key(request), None)
+            future = self._under_way.pop(getattr(request, "key", ""), None)
         return future.result() if future is not None else self._send(request, **kwargs)
 
     def want(self, requests: Iterable[Request]) -> None:
@@ -39,20 +37,15 @@ class ReadAhead:
         if self.at_once < 2:
             return
         for request in requests:
+            key = key_of(request)
+            with self._lock:
+                is_under_way = key in self._under_way
+            if is_under_way:
+                continue
             prepared = self._session.prepare_request(request)
             settings = self._session.merge_environment_settings(prepared.url, {}, None, None, None)
             with self._lock:
-                if _key(prepared) not in self._under_way:
-                    future = self._workers().submit(self._send, prepared, **settings)
-                    self._under_way[_key(prepared)] = future
-
-    def forget(self, requests: Iterable[Request]) -> None:
-        """Drops calls that turned out not to be needed."""
-        for request in requests:
-            with self._lock:
-                future = self._under_way.pop(_key(self._session.prepare_request(request)), None)
-            if future is not None:
-                future.cancel()
+                self._under_way[key] = self._workers().submit(self._send, prepared, **settings)
 
     def close(self) -> None:
         """Cancels what has not begun."""
@@ -65,6 +58,6 @@ class ReadAhead:
         return self._pool
 
 
-def _key(request: PreparedRequest) -> Key:
-    body: Any = request.body or b""
-    return request.method or "", request.url or "", body.encode() if isinstance(body, str) else body
+def key_of(request: Request) -> str:
+    """What tells two requests apart, before they are prepared."""
+    return f"{request.method} {request.url} {request.params} {request.json}"

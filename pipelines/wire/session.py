@@ -24,7 +24,7 @@ from requests.exceptions import ChunkedEncodingError, HTTPError, RequestExceptio
 from pipelines.connections.connection import Connection
 from pipelines.connections.redact import Redactor
 from pipelines.wire import errors
-from pipelines.wire.ahead import ReadAhead
+from pipelines.wire.ahead import ReadAhead, key_of
 from pipelines.wire.auth import Auth, build_auth
 from pipelines.wire.hosts import host_of
 from pipelines.wire.limiter import Limiter, QuotaExhausted
@@ -176,7 +176,7 @@ def _labelled(prepare: Callable[..., PreparedRequest], purpose: threading.local)
 
     def prepare_labelled(request: Any) -> PreparedRequest:
         prepared: Any = prepare(request)
-        prepared.purpose = getattr(purpose, "name", "")
+        prepared.purpose, prepared.key = getattr(purpose, "name", ""), key_of(request)
         return prepared  # type: ignore[no-any-return]
 
     return prepare_labelled
