@@ -1,6 +1,6 @@
 -- One row is one value that several records have, and about how many people they are: one per initial of their given
 -- names, nicknames undone, for names are misspelt and people are not; records without a name are half a person each.
-{% set value = "unnest(" ~ source.each ~ ")" if source.each else source.column %}
+{% set value = "unnest(coalesce(" ~ source.each ~ ", [" ~ source.column ~ "]))" if source.each else source.column %}
 with
 named as (
     select {{ value }} as value{% if source.people %}, initial{% endif %}

@@ -6,7 +6,7 @@ select
     {% if name == rule.identifier %}coalesce(f.people, 1)::utinyint{% else %}null::utinyint{% endif %} as {{ name }}{{ "," if not loop.last }}
     {% endfor %}
 from identity_keys as x
-join identity_keys as y on x.key = y.key and x.rid < y.rid
+join identity_keys as y on x.key = y.key and x.rid < y.rid{% if touched %} and (x.is_touched or y.is_touched){% endif %}
 {% if rule.identifier %}
 left join {{ frequencies }} as f on f.kind = '{{ rule.identifier }}_people' and f.value = x.key
 where coalesce(f.people, 1) <= {{ rule.most_people }}

@@ -6,12 +6,13 @@ import duckdb
 import pyarrow as pa
 
 
-def make_answers(con: duckdb.DuckDBPyConnection, answers: str | None, known: str) -> None:
+def make_answers(con: duckdb.DuckDBPyConnection, answers: str | None, known: str, scope: str | None = None) -> None:
     """Fill `identity_answers` (a, b, is_same) and `identity_same` (rid, same) from a table of answers.
 
     Args:
         answers: table with record_key_a, record_key_b and answer (`same` or `different`; others are ignored), or None.
         known: table of comparable records; answers about records that are not there wait for them.
+        scope: table of record ids (rid); other records' answers are left out.
     """
     source = answers or "(select null as record_key_a, null as record_key_b, null as answer limit 0)"
     con.execute(
@@ -20,6 +21,7 @@ def make_answers(con: duckdb.DuckDBPyConnection, answers: str | None, known: str
             from {source} as w
             join {known} as x on x.record_key = w.record_key_a
             join {known} as y on y.record_key = w.record_key_b
+            {f"semi join {scope} as s on s.rid = x.rid semi join {scope} as z on z.rid = y.rid" if scope else ""}
             where w.answer in ('same', 'different') and x.rid <> y.rid
             group by 1, 2"""
     )

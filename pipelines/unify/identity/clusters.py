@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Model
+from pipelines.unify.identity.records import columns_of
 from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
 
@@ -42,19 +43,36 @@ def make_components(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def make_members(
-    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, *, known: str, match_bits: float
+    con: duckdb.DuckDBPyConnection,
+    declaration: IdentityDeclaration,
+    model: Model,
+    *,
+    known: str,
+    frequencies: str,
+    matches: str,
+    match_bits: float,
 ) -> None:
     """Fill `identity_members` (rid, cluster) for every record in `identity_ties`.
 
-    Reads `identity_ties`, `identity_pairs`, `identity_answers` and `identity_same` (rid, same: must be together).
+    Reads `identity_ties`, `identity_answers` and `identity_same` (rid, same: must be together).
     """
     make_components(con)
     guards = declaration.guards
+    columns = columns_of(con, known)
     build(
         con,
         "identity_inner_pairs",
-        identifiers=list(declaration.identifiers),
-        pairs="identity_pairs",
+        identifiers={
+            name: {
+                "column": identifier.column,
+                "each": identifier.each if identifier.each in columns else None,
+                "most_people": identifier.most_people,
+            }
+            for name, identifier in declaration.identifiers.items()
+        },
+        known=known,
+        frequencies=frequencies,
+        matches=matches,
         complete_up_to=COMPLETE_UP_TO,
         largest=guards.largest,
     )

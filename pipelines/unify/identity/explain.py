@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.unify.identity.candidates import make_pairs
+from pipelines.unify.identity.cleaning import make_macros
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.match import Tables, match_bits
 from pipelines.unify.identity.model import Model
+from pipelines.unify.identity.names import make_nicknames
 from pipelines.unify.identity.records import columns_of
 from pipelines.unify.identity.scoring import make_scores
 
@@ -54,6 +56,8 @@ def make_pair_scores(
     pairs: list[tuple[str, str]],
 ) -> None:
     """Fill `identity_pair_scores` with every comparison's weight, for pairs of record keys, candidates or not."""
+    make_macros(con)
+    make_nicknames(con)
     con.execute("create or replace temp table identity_asked (record_key_a varchar, record_key_b varchar)")
     con.executemany("insert into identity_asked values (?, ?)", [list(pair) for pair in pairs])
     con.execute(

@@ -19,10 +19,10 @@ from pipelines.unify.identity.candidates import make_pairs
 from pipelines.unify.identity.clusters import make_members
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Model, load_model
+from pipelines.unify.identity.incremental import keep_unchanged, look_again, widen
 from pipelines.unify.identity.records import make_frequencies, make_known, make_records
-from pipelines.unify.identity.rules import make_rule_clusters
 from pipelines.unify.identity.scoring import make_scores
-from pipelines.unify.identity.sqlmodels import render
+from pipelines.unify.identity.sqlmodels import build
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def match(
     model: Model | None = None,
     answers: str | None = None,
     output_schema: str = "unified",
+    changed: str | None = None,
 ) -> MatchSummary:
     """Cluster the records of a table.
 
@@ -82,15 +83,23 @@ def match(
         output_schema: schema of the tables made: `<entity>_matches` (pairs with evidence and decision) and
             `<entity>_clusters` (record_key, cluster: the smallest record key in it); `<entity>_comparable` and
             `<entity>_frequencies` are kept for the next run.
+        changed: table with the record_key of every record that is new, changed, gone, or was answered about since the
+            last run with this model. Only they and their neighbours are looked at; the result is that of a full run.
+            Without a last run or a model it is left aside.
+
+    Raises:
+        ValueError: the declaration is not about people.
     """
+    if declaration.kind != "people":
+        raise ValueError(f"{declaration.entity}: not matched by comparisons; its rules are in rules.py")
     con.execute(f"create schema if not exists {output_schema}")
     tables = tables_of(declaration, output_schema)
-    if declaration.kind == "rules":
-        make_rule_clusters(con, records, declaration, tables.matches, tables.clusters, answers)
-        return _summary(con, tables, model or load_model(), pairs=0)
+    kept = model is not None and model.population is not None and _exists(con, tables.frequencies)
+    if kept and changed and _exists(con, tables.known) and _exists(con, tables.clusters):
+        assert model is not None
+        return _match_changed(con, records, declaration, model, answers, tables, changed)
     columns = make_records(con, records)
-    fixed = model is not None and model.population is not None and _exists(con, tables.frequencies)
-    if not fixed:
+    if not kept:
         population = make_frequencies(con, tables.frequencies, declaration, columns)
     else:
         assert model is not None
@@ -100,9 +109,38 @@ def match(
     make_pairs(con, declaration, columns, known=tables.known, frequencies=tables.frequencies, population=population)
     if model is None or model.population is None:
         model = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
-    _score_and_cluster(con, declaration, model, tables, answers)
-    pairs = int(con.execute("select count(*) from identity_pairs").fetchall()[0][0])
-    _write(con, declaration, model, tables)
+    pairs = _score(con, declaration, model, tables)
+    con.execute(f"create or replace table {tables.matches} as from identity_edges")
+    _cluster(con, declaration, model, tables, answers, scope=None)
+    con.execute(f"create or replace table {tables.clusters} as from identity_clusters")
+    _drop(con)
+    return _summary(con, tables, model, pairs)
+
+
+def _match_changed(
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    declaration: IdentityDeclaration,
+    model: Model,
+    answers: str | None,
+    tables: Tables,
+    changed: str,
+) -> MatchSummary:
+    columns = look_again(con, records, declaration, model, tables, changed)
+    make_pairs(
+        con,
+        declaration,
+        columns,
+        known=tables.known,
+        frequencies=tables.frequencies,
+        population=model.population or 1,
+        touched="identity_touched",
+    )
+    pairs = _score(con, declaration, model, tables)
+    widen(con, tables)
+    _cluster(con, declaration, model, tables, answers, scope="identity_scope")
+    keep_unchanged(con, tables)
+    _drop(con)
     return _summary(con, tables, model, pairs)
 
 
@@ -117,43 +155,60 @@ def review_bits(declaration: IdentityDeclaration, model: Model) -> float:
     return min(declared, match_bits(declaration, model))
 
 
-def _score_and_cluster(
-    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, tables: Tables, answers: str | None
-) -> None:
-    sure = match_bits(declaration, model)
-    make_scores(
+def _score(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, tables: Tables) -> int:
+    asked = review_bits(declaration, model)
+    make_scores(con, "identity_scores", "identity_pairs", declaration, model, known=tables.known, floor=asked)
+    build(
         con,
-        "identity_scores",
-        "identity_pairs",
-        declaration,
-        model,
-        known=tables.known,
-        floor=review_bits(declaration, model),
-    )
-    make_answers(con, answers, tables.known)
-    con.execute(
-        f"""create or replace temp table identity_ties as
-            select a, b from identity_scores as s
-            where bits >= {sure} and not is_gated and not is_vetoed
-                and not exists (from identity_answers as w where w.a = s.a and w.b = s.b and not w.is_same)
-            union
-            select a, b from identity_answers where is_same"""
-    )
-    make_members(con, declaration, model, known=tables.known, match_bits=sure)
-
-
-def _write(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, tables: Tables) -> None:
-    edges = render(
         "identity_edges",
         known=tables.known,
         comparisons=declaration.comparisons,
         match_bits=match_bits(declaration, model),
-        review_bits=review_bits(declaration, model),
+        review_bits=asked,
     )
-    con.execute(f"create or replace table {tables.matches} as {edges}")
+    pairs = int(con.execute("select count(*) from identity_pairs").fetchall()[0][0])
+    con.execute("drop table identity_pairs")
+    con.execute("drop table identity_scores")
+    return pairs
+
+
+def _cluster(
+    con: duckdb.DuckDBPyConnection,
+    declaration: IdentityDeclaration,
+    model: Model,
+    tables: Tables,
+    answers: str | None,
+    scope: str | None,
+) -> None:
+    """Fill `identity_clusters`, for the records of `scope` (rid) or all."""
+    make_answers(con, answers, tables.known, scope)
+    within = f"semi join {scope} as x on x.rid = s.a semi join {scope} as y on y.rid = s.b" if scope else ""
     con.execute(
-        f"create or replace table {tables.clusters} as {render('identity_clusters', known=tables.known, matches=tables.matches)}"
+        f"""create or replace temp table identity_ties as
+            select s.a, s.b from {tables.matches} as s {within}
+            where s.decision = 'match'
+                and not exists (from identity_answers as w where w.a = s.a and w.b = s.b and not w.is_same)
+            union
+            select a, b from identity_answers where is_same"""
     )
+    make_members(
+        con,
+        declaration,
+        model,
+        known=tables.known,
+        frequencies=tables.frequencies,
+        matches=tables.matches,
+        match_bits=match_bits(declaration, model),
+    )
+    build(con, "identity_clusters", known=tables.known, matches=tables.matches, scope=scope)
+
+
+def _drop(con: duckdb.DuckDBPyConnection) -> None:
+    names = con.execute(
+        "select table_name from duckdb_tables() where temporary and table_name like 'identity\\_%' escape '\\'"
+    ).fetchall()
+    for (name,) in names:
+        con.execute(f"drop table temp.{name}")
 
 
 def _exists(con: duckdb.DuckDBPyConnection, table: str) -> bool:

@@ -15,7 +15,7 @@ from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.match import MatchSummary, match
 
 Row = dict[str, Any]
-FEW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

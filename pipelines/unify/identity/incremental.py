@@ -1,0 +1,94 @@
+"""A run over what changed: equal to a full run, at the price of the changed records and their neighbours.
+
+A pair can only change where one of its records did, or where a key came to be shared by too many records or by few
+enough again; a cluster only where a pair in its component did. So those pairs are weighed again, and those components
+put together again; everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from pipelines.unify.identity.candidates import at_most, rule_of
+from pipelines.unify.identity.declaration import IdentityDeclaration
+from pipelines.unify.identity.model import PERSON_TERMS, Model
+from pipelines.unify.identity.records import make_records
+from pipelines.unify.identity.sqlmodels import build, render
+
+if TYPE_CHECKING:
+    from pipelines.unify.identity.match import Tables
+
+
+def look_again(
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    declaration: IdentityDeclaration,
+    model: Model,
+    tables: Tables,
+    changed: str,
+) -> set[str]:
+    """Bring the comparable records up to date; fill `identity_touched` (rid): the records whose pairs may be others now.
+
+    Returns:
+        The columns of the records.
+    """
+    con.execute(
+        f"""create or replace temp table identity_changed as
+            select distinct hash(record_key::varchar) as rid, record_key::varchar as record_key from {changed}"""
+    )
+    con.execute(
+        f"create or replace temp table identity_old as select k.* from {tables.known} as k semi join identity_changed using (rid)"
+    )
+    con.execute(
+        f"""create or replace temp table identity_source as
+            select * from {records} where record_key::varchar in (select record_key from identity_changed)"""
+    )
+    columns = make_records(con, "identity_source")
+    build(con, "identity_known", table="identity_new", terms=PERSON_TERMS, frequencies=tables.frequencies)
+    con.execute(f"delete from {tables.known} where rid in (select rid from identity_changed)")
+    con.execute(f"insert into {tables.known} by name from identity_new")
+    con.execute("create or replace temp table identity_touched as select rid from identity_changed")
+    for name, candidate in declaration.candidates.items():
+        rule = rule_of(name, declaration, columns)
+        limit = at_most(candidate, model.population or 1)
+        flipped = render("identity_flipped", rule=rule, known=tables.known, at_most=limit)
+        con.execute(f"insert into identity_touched {flipped}")
+    con.execute("create or replace temp table identity_touched as select distinct rid from identity_touched")
+    return columns
+
+
+def widen(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:
+    """Put the new pairs in place of the old; fill `identity_scope` (rid): all records of the components touched."""
+    con.execute(
+        f"""create or replace temp table identity_ends as
+            select rid from identity_touched
+            union
+            select m.b from {tables.matches} as m semi join identity_touched as t on t.rid = m.a
+            union
+            select m.a from {tables.matches} as m semi join identity_touched as t on t.rid = m.b
+            union
+            select a from identity_edges
+            union
+            select b from identity_edges"""
+    )
+    con.execute(
+        f"""delete from {tables.matches}
+            where a in (select rid from identity_touched) or b in (select rid from identity_touched)"""
+    )
+    con.execute(f"insert into {tables.matches} by name from identity_edges")
+    con.execute(
+        f"""create or replace temp table identity_scope as
+            select rid from identity_ends
+            union
+            select c.rid from {tables.clusters} as c
+            where c.component in (
+                select o.component from {tables.clusters} as o semi join identity_ends as e on e.rid = o.rid)"""
+    )
+
+
+def keep_unchanged(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:
+    """Put the clusters made anew in place of the old."""
+    con.execute(f"delete from {tables.clusters} where rid in (select rid from identity_scope)")
+    con.execute(f"insert into {tables.clusters} by name from identity_clusters")
