@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 OwnerName = Annotated[str | None, typer.Option("--owner", help="Whose data; default: the owner that has some")]
 Entity = Annotated[str, typer.Option(help="contacts, deals, properties or users")]
-Record = Annotated[str, typer.Argument(help="A source record, as brivity:123, or a golden id")]
+Record = Annotated[str, typer.Argument(help="A source record, as north:123, or a golden id")]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What we wrote to the CRMs ourselves, laid beside the raw logs, so that staging does not take it for edits (law L6)."""
+"""What we wrote to the CRMs ourselves, laid beside the raw logs: staging does not take it for edits (law L6)."""
 
 from __future__ import annotations
 

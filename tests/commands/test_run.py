@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipelines.connections.locks import lock
 from pipelines.connections.owner import Owner
 from pipelines.sandbox.handle import SandboxHandle
@@ -28,7 +30,8 @@ def test_from_the_crm_to_the_published_file_and_to_rest(program: Any, sandbox: S
     assert not any(row["stage"] == "publish" for row in third.report["rows"])
 
 
-def test_without_a_terminal_plain_lines(program: Any, sandbox: SandboxHandle) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_without_a_terminal_plain_lines(program: Any) -> None:
     ran = program("run", "brivity", "--push", "off")
     assert ran.code == 0, ran.err
     assert "using the built-in sandbox (owner sandbox, data/sandbox/)" in ran.err
@@ -71,7 +74,8 @@ def test_a_crm_that_refuses_the_login(program: Any, sandbox: SandboxHandle) -> N
     assert "wrong-secret-value" not in ran.out + ran.err
 
 
-def test_a_held_lock_says_by_whom_and_since_when(program: Any, sandbox: SandboxHandle) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_a_held_lock_says_by_whom_and_since_when(program: Any) -> None:
     with lock(Owner("sandbox", program.data), "extract-brivity", "a test"):
         ran = program("run", "brivity", "--push", "off")
     assert ran.code == 4
@@ -109,7 +113,8 @@ def test_a_pilot_reads_a_few_and_forgets_nothing(program: Any, sandbox: SandboxH
     assert whole.row("extract", "contacts")["came_in"] == len(sandbox.admin("GET", "brivity/truth")["contacts"])
 
 
-def test_stages_can_be_chosen(program: Any, sandbox: SandboxHandle) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_stages_can_be_chosen(program: Any) -> None:
     assert program("run", "brivity", "--stages", "extract").code == 0
     assert not (Path(program.data) / "sandbox" / "crm.duckdb").exists()
     assert program("run", "brivity", "--stages", "staging,unify,check,publish").code == 0
@@ -117,7 +122,8 @@ def test_stages_can_be_chosen(program: Any, sandbox: SandboxHandle) -> None:
     assert program("run", "brivity", "--stages", "extrct").code == 2
 
 
-def test_plan_writes_nothing(program: Any, sandbox: SandboxHandle) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_plan_writes_nothing(program: Any) -> None:
     assert program("run", "brivity", "--push", "off").code == 0
     folder = Path(program.data) / "sandbox"
     before = {p.name: p.read_bytes() for p in folder.glob("state.sqlite*")}
@@ -126,7 +132,8 @@ def test_plan_writes_nothing(program: Any, sandbox: SandboxHandle) -> None:
     assert {p.name: p.read_bytes() for p in folder.glob("state.sqlite*")} == before
 
 
-def test_checks_of_the_data_stand_alone(program: Any, sandbox: SandboxHandle) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_checks_of_the_data_stand_alone(program: Any) -> None:
     assert program("check", "--data").code == 2
     assert program("run", "brivity", "--push", "off").code == 0
     ran = program("check", "--data")
@@ -134,7 +141,8 @@ def test_checks_of_the_data_stand_alone(program: Any, sandbox: SandboxHandle) ->
     assert "fit to publish" in ran.out
 
 
-def test_log_in_and_read_one_record(program: Any, sandbox: SandboxHandle) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_log_in_and_read_one_record(program: Any) -> None:
     ran = program("test", "brivity")
     assert ran.code == 0, ran.err
     assert "login works" in ran.out
