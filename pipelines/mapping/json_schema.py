@@ -26,7 +26,10 @@ def json_schema(file: str) -> dict[str, Any]:
     """The JSON Schema that belongs into `schemas/<file>`; `file` is a key of FILES."""
     model, title = FILES[file]
     schema = model.model_json_schema(by_alias=True)
-    _allow_short_fields(schema)
+    _allow_short(
+        schema, "Entity", "fields", {"type": "string", "minLength": 1, "description": "Path in the CRM's record"}
+    )
+    _allow_short(schema, "View", "columns", {"type": "string", "description": "entity.field, or entity.custom.name"})
     _without_noise(schema)
     return {"$schema": DIALECT, **schema, "title": title}
 
@@ -41,13 +44,12 @@ def write_json_schemas(folder: Path) -> list[Path]:
     return written
 
 
-def _allow_short_fields(schema: dict[str, Any]) -> None:
-    """`first_name: FirstName` stands for `first_name: {path: FirstName}`."""
-    entity = schema.get("$defs", {}).get("Entity")
-    if entity is not None:
-        long = entity["properties"]["fields"]["additionalProperties"]
-        short = {"type": "string", "minLength": 1, "description": "Path in the CRM's record"}
-        entity["properties"]["fields"]["additionalProperties"] = {"anyOf": [short, long]}
+def _allow_short(schema: dict[str, Any], block: str, key: str, short: dict[str, Any]) -> None:
+    """`first_name: FirstName` stands for `first_name: {path: FirstName}`, and so elsewhere."""
+    found = schema.get("$defs", {}).get(block)
+    if found is not None:
+        members = found["properties"][key]
+        members["additionalProperties"] = {"anyOf": [short, members["additionalProperties"]]}
 
 
 def _without_noise(node: Any) -> None:

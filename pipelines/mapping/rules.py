@@ -21,6 +21,7 @@ from pipelines.mapping.problems import Problem, listed, nearest_name
 from pipelines.mapping.push_rules import check_push
 from pipelines.mapping.scope import Known, Scope
 from pipelines.mapping.sql_text import complaints
+from pipelines.mapping.view_rules import check_views
 
 __all__ = ["Known", "check_mapping"]
 
@@ -44,7 +45,7 @@ def check_mapping(
             continue
         scope = Scope(document, at, entity, schema, frozenset(mapping.entities), known)
         found += [*_entity(scope, mapping), *check_fields(scope), *check_push(scope)]
-    return found
+    return [*found, *check_views(document, mapping, schemas)]
 
 
 @dataclass(frozen=True)

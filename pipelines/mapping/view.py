@@ -8,6 +8,17 @@ from pydantic import Field, model_validator
 
 from pipelines.mapping.words import Strict
 
+RECORD_COLUMNS = (
+    "record_key",
+    "connection",
+    "source_id",
+    "modified_at",
+    "first_modified_at",
+    "seen_at",
+    "first_seen_at",
+)
+"""What every staging table has of a record beside its fields."""
+
 
 class ViewColumn(Strict):
     """One column of a view: `deals.amount`, `contacts.source_id`, `deals.custom.capacity`."""

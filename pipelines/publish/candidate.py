@@ -18,6 +18,7 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.publish.comments import comment_all
 from pipelines.publish.content import content_version, published_relations
 from pipelines.publish.contract import contract
+from pipelines.publish.own_views import make_own_views, own_views
 from pipelines.warehouse.connect import configuration
 from pipelines.warehouse.models import ident, literal
 
@@ -61,7 +62,7 @@ def build_candidate(
     Raises:
         duckdb.Error: it could not be written; what was published stays as it is.
     """
-    content = content_version(warehouse_con, schemas)
+    content, views = content_version(warehouse_con, schemas), own_views(warehouse_con)
     path = _empty(owner.candidate)
     _copy_warehouse(warehouse_con, path, schemas)
     with open_candidate(owner, path) as con:
@@ -70,6 +71,7 @@ def build_candidate(
                 "select table_name from duckdb_tables() where schema_name = 'unified'"
             ).fetchall():
                 con.execute(f"create view main.{ident(entity)} as select * from unified.{ident(entity)}")
+        make_own_views(con, views)
         con.execute(NO_RESULTS)
         _finish(con, owner, schemas, state_snapshot, (run_id, content))
     return path

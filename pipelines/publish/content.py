@@ -15,6 +15,7 @@ import duckdb
 from pipelines.connections.owner import Owner
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.publish.contract import FILE, described
+from pipelines.publish.own_views import own_views
 from pipelines.warehouse.build import content_hash
 from pipelines.warehouse.models import ident
 
@@ -58,6 +59,7 @@ def content_version(con: duckdb.DuckDBPyConnection, schemas: Mapping[str, Canoni
     builds = _builds(con)
     parts = [FILE.read_text(encoding="utf-8")] + [schemas[name].model_dump_json() for name in sorted(schemas)]
     parts += [f"{table} {fingerprint}" for table, fingerprint in sorted(builds.items())]
+    parts += [repr(view) for view in own_views(con)]
     built_with = tuple(f"unified.{s.singular}_" for s in schemas.values() if f"unified.{s.entity}" in builds)
     for relation in published_relations(con, schemas):
         name = f"{relation.schema}.{relation.name}"

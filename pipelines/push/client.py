@@ -154,7 +154,7 @@ class Client:
 
     async def _once(self, call: Call, what: str, repeatable: bool) -> tuple[httpx.Response, str]:
         headers, base_url = await self._signed()
-        url = call.path if "://" in call.path else f"{base_url.rstrip('/')}/{call.path.lstrip('/')}"
+        url = call.path if "://" in call.path else "/".join(filter(None, (base_url.rstrip("/"), call.path.lstrip("/"))))
         params = {**call.params, **(self._auth.params if self._auth else {})}
         request = self._http.build_request(
             call.method, url, params=params or None, content=None if call.body is None else _json(call.body),

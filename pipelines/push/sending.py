@@ -123,7 +123,7 @@ class Sender:
         request = requests[unit.intent.action]
         if request is None:
             raise CrmRefused(self.client.label, f"the mapping has no call to {unit.intent.action} {self.name}")
-        values = {"id": unit.source_id, **unit.values, **unit.resolved}
+        values = {**id_values(self.entity, unit.source_id), **unit.values, **unit.resolved}
         if unit.intent.action == "archive":
             return filled(request, values)
         body = wrapped(unit.body, self.push.wrap)
@@ -149,3 +149,9 @@ class Sender:
         if stops or self.silent >= SILENT_MOST:
             self.stopped = self.stopped or problem
         return Result("failed", source_id, None, problem.status, str(problem), problem.request_id, again_at_once=stops)
+
+
+def id_values(entity: Entity, source_id: str | None) -> dict[str, Any]:
+    """`{id}`, and of an id of several parts `{id.0}`, `{id.1}`, ..."""
+    parts = (source_id or "").split("|", len(entity.key) - 1) if len(entity.key) > 1 else []
+    return {"id": source_id, **{f"id.{place}": part for place, part in enumerate(parts)}}

@@ -15,6 +15,7 @@ from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.staging.changes import TABLES, Changes, find_changes, forget_dropped, remember, version_of
 from pipelines.staging.columns import Layout, layout
+from pipelines.staging.own_views import make_own_views
 from pipelines.staging.phones import parse_phones
 from pipelines.staging.render import edits_sql, phone_texts_sql, records_sql
 from pipelines.staging.views import EDITS, make_views
@@ -69,6 +70,7 @@ def stage(
                 counts.append(_stage_entity(con, layout(connection, entity, schemas[entity])))
     forget_dropped(con, connection.name, connection.mapping.entities)
     make_views(con, schemas)
+    make_own_views(con, connection, schemas)
     return counts
 
 

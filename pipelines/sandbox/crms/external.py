@@ -5,11 +5,11 @@ each fact stands under one of two names ("phone" or "whatsapp_id"), a contact's 
 an event is a deal, and a POST to the same address takes one record in these names.
 
 UNVERIFIED, chosen here: the list comes whole, without pages, times or filters, whatever the query says; a record has no
-id of its own; whose record a POST is follows from phone or whatsapp_id (the first that is not empty) and event_name;
-what a POST says of a person counts for all records of that person, what it says of the event for the one record; a
-fact posted under one name drops the other; POST answers {"success": true, "record"} with 201 for a new record and 200
-for a known one; bodies of errors; no limit of calls. Every third record holds an empty `phone` beside its
-`whatsapp_id`, and every ninth its price as a text. Switch: `merge_posts`; False: every POST makes a record.
+id of its own; whose record a POST is follows from phone or whatsapp_id (the first that is not empty); a fact posted
+under one name drops the other; POST answers {"success": true, "record"} with 201 for a new record and 200 for a known
+one; bodies of errors; no limit of calls. Every third record holds an empty `phone` beside its `whatsapp_id`, and every
+ninth its price as a text. Switches: `one_record_each`, a person has one record, with the last event; False: one for
+each event, and what a POST says of the person counts for all of them. `merge_posts`; False: every POST makes a record.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Emulator(Crm):
     """The external CRM."""
 
     name = "external"
-    settings: ClassVar[Mapping[str, Any]] = {"merge_posts": True}
+    settings: ClassVar[Mapping[str, Any]] = {"one_record_each": True, "merge_posts": True}
     editable: ClassVar[Mapping[str, str]] = {"records": "company"}
     api_key = "external-sandbox-key"
 
@@ -73,25 +73,21 @@ class Emulator(Crm):
         return _error(404, "Not found")
 
     def seed(self) -> Iterator[Record]:
-        """Yields a record for every person who has a telephone, and one for each further event of that person."""
-        people: dict[int, Body] = {}
+        """Yields a record for every person who has a telephone, with an event where there is one."""
         bare: dict[int, Record] = {}
         taken: set[str] = set()
         for contact in self.copy.contacts():
             id = _whatsapp_id(contact.phone)
             if id and id not in taken:
                 taken.add(id)
-                people[contact.number] = _person(contact, id)
+                body = _person(contact, id)
                 bare[contact.number] = Record(
-                    "records", id, people[contact.number], contact.created, contact.modified, truth=contact.truth
+                    "records", id, body, contact.created, contact.modified, truth=contact.truth
                 )
         for deal in self.copy.deals():
-            client = deal.contacts[0][0]
-            if client in people:
-                first = bare.pop(client, None)
-                body = people[client] | _event(deal)
-                id = first.id if first else f"{_id(body)}/{deal.number}"
-                yield Record("records", id, body, deal.created, deal.modified, truth=deal.truth)
+            if first := bare.pop(deal.contacts[0][0], None):
+                body = first.body | _event(deal)
+                yield Record("records", first.id, body, deal.created, deal.modified, truth=first.truth)
         yield from bare.values()
 
     def stamp(self, record: Record) -> None:
@@ -99,8 +95,8 @@ class Emulator(Crm):
 
     def new(self, entity: str, id: str | int, body: Body) -> Record:
         """Adds a record; one made from another (a user who copies) gets a WhatsApp id of its own."""
-        same = "coalesce(body ->> '$.event_name', '') = ?"
-        key = [_id(body), body.get("event_name") or ""]
+        same = "true" if self.switches["one_record_each"] else "coalesce(body ->> '$.event_name', '') = ?"
+        key = [_id(body), body.get("event_name") or ""][: same.count("?") + 1]
         is_known = self.store.count(entity, f"not deleted and {_ID} = ? and {same}", key)
         fresh = {"phone": f"6281{self.store.next_number('numbers', 20_000_000)}@c.us"} if is_known else {}
         return super().new(entity, id, body | fresh)
@@ -113,13 +109,14 @@ class Emulator(Crm):
         """Takes one record."""
         given = _accepted(call.object(lambda why: _error(400, why)))
         theirs = self.store.select("records", f"not deleted and {_ID} = ?", [_id(given)])
-        event = given.get("event_name") or ""
+        event = "" if self.switches["one_record_each"] else given.get("event_name") or ""
         same = [one for one in theirs if event in ("", one.body.get("event_name"))]
         if not self.switches["merge_posts"] or not (same or (theirs and not event)):
             known = _of(theirs[0].body, PERSON) if theirs and self.switches["merge_posts"] else {}
             made = super().new("records", self.new_id("records"), _merged(known, given))
             return answer({"success": True, "record": made.body}, 201)
-        for one in theirs:
+        is_about_all = not self.switches["one_record_each"]
+        for one in theirs if is_about_all else same[:1]:
             one.body = _merged(one.body, given if one in same[:1] else _of(given, PERSON))
             self.touch(one)
         return answer({"success": True, "record": same[0].body})
