@@ -66,10 +66,12 @@ def _many(field: FieldMapping, paths: Paths, is_list: bool, choices: list[str]) 
     else:
         found = [Reading(paths.text(p), paths.absent(p), paths.wrong(p), paths.raw(p)) for p in choices]
         text = found[0].text if len(found) == 1 else f"coalesce({', '.join(one.text for one in found)})"
+    wrong = f"({' or '.join(one.wrong for one in found)})"
     return Reading(
         text,
         " and ".join(one.absent for one in found),
-        f"({' or '.join(one.wrong for one in found)})",
+        # of two names for one thing, such as type.name and type, one is always of another shape
+        wrong if is_list or len(found) == 1 else f"({text} is null and {wrong})",
         f"coalesce({', '.join(one.shown for one in found)})",
     )
 
