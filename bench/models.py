@@ -1,4 +1,4 @@
-"""Staging of a million contacts from three connections, beside one plain scan that parses the same JSON once.
+"""Staging and unify of a million contacts from three connections, beside one plain scan that parses the same JSON once.
 
 python bench/models.py [contacts in all, default 1000000]
 """
@@ -25,6 +25,9 @@ from pipelines.connections.owner import Owner
 from pipelines.mapping.language import Mapping
 from pipelines.mapping.load import load_schemas
 from pipelines.staging.stage import stage
+from pipelines.state.database import open_state
+from pipelines.unify.run import unify
+from pipelines.unify.sources import source_of
 from pipelines.warehouse.connect import memory_limit, open_warehouse
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -129,7 +132,7 @@ def changed(owner: Owner, name: str, number: int) -> None:
 
 
 def main() -> None:
-    """Fill three raw logs, then stage them: all, nothing new, one in a thousand changed."""
+    """Fill three raw logs, then stage and unify them: all, nothing new, one in a thousand changed."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     each = number // len(CRMS)
     schemas = {"contacts": load_schemas(SCHEMAS)["contacts"]}
@@ -138,17 +141,22 @@ def main() -> None:
         for place, name in enumerate(CRMS):
             fill(owner, name, each, place * each * 2 // 3)
         lines = [measure("floor: parse once, keep the texts", lambda: floor(owner))]
-        with open_warehouse(owner) as con:
+        with open_warehouse(owner) as con, open_state(owner) as state:
+            connections = [connection(owner, name) for name in CRMS]
 
             def stage_all() -> None:
-                for name in CRMS:
-                    stage(con, connection(owner, name), schemas)
+                for one in connections:
+                    stage(con, one, schemas)
 
-            lines.append(measure("staging: all records new", stage_all))
-            lines.append(measure("staging: nothing new", stage_all))
-            for name in CRMS:
-                changed(owner, name, each)
-            lines.append(measure("staging: one in a thousand changed", stage_all))
+            def unify_all() -> None:
+                unify(con, state, schemas, [source_of(one) for one in connections])
+
+            for what in ("all records new", "nothing new", "one in a thousand changed"):
+                if what.startswith("one"):
+                    for name in CRMS:
+                        changed(owner, name, each)
+                lines.append(measure(f"staging: {what}", stage_all))
+                lines.append(measure(f"unify: {what}", unify_all))
     show(lines, each * len(CRMS))
 
 

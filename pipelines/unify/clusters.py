@@ -1,8 +1,9 @@
 """Which source records are one: the one place where clusters come from.
 
-Until a model of identity stands here, the rule is simple: records that share a key (`unify_keys_<entity>.sql`) are one,
-and so are all that a chain of shared keys connects. A key that stands beside several distinct names holds nobody
-together; deals of one connection are never merged.
+People are recognised by the model in `identity/`, as `schemas/contacts.yml` declares it. For users, properties and
+deals the rule is simple: records that share a key (`unify_keys_<entity>.sql`) are one, and so are all that a chain of
+shared keys connects. A key that stands beside several distinct names holds nobody together; deals of one connection
+are never merged.
 """
 
 from __future__ import annotations
@@ -30,6 +31,22 @@ class ClusterFinder(Protocol):
 
 def find_clusters(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     """The finder in use: see `ClusterFinder`."""
+    if plan.schema.identity.get("kind") == "people":
+        _find_people(con, plan)
+    else:
+        _find_by_keys(con, plan)
+
+
+def _find_people(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """What the model keeps between runs stays in the schema `golden`, which is not published."""
+    from pipelines.unify.identity.finder import find_people
+
+    found = find_people(con, plan, schema="golden").tables.matches
+    columns = "record_key_a, record_key_b, bits, probability, decision, evidence"
+    con.execute(f"create or replace table {plan.table('matches')} as select {columns} from {found}")
+
+
+def _find_by_keys(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     one = plan.entity in NEVER_INSIDE_ONE_CONNECTION
     temp(con, f"keys_{plan.entity}", "keys")
     temp(con, "shared_keys", one_per_connection=one)

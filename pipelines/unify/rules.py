@@ -7,8 +7,8 @@ write; the source's place. Because the place is unique within a golden record, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
@@ -106,12 +106,17 @@ class Plan:
         return {**names, "connections": self.connections, **more}
 
 
-def plan_of(schema: CanonicalEntity, sources: Sequence[Source]) -> Plan:
-    """The entity's rules, given how each connection's mapping reads its fields."""
-    rules = tuple(_rule(name, spec, schema, sources) for name, spec in schema.fields.items())
+def plan_of(schema: CanonicalEntity, sources: Sequence[Source], entities: Collection[str] | None = None) -> Plan:
+    """The entity's rules, given how each connection's mapping reads its fields.
+
+    Args:
+        entities: those that are unified; a reference to another stays a record key. Default: all.
+    """
+    rules = [_rule(name, spec, schema, sources) for name, spec in schema.fields.items()]
+    rules = [rule if entities is None or rule.to in entities else replace(rule, to=None) for rule in rules]
     names = sorted(source.name for source in sources)
     first = [name for name in schema.source_order if name in names]
-    return Plan(schema, rules, tuple(first + [name for name in names if name not in first]))
+    return Plan(schema, tuple(rules), tuple(first + [name for name in names if name not in first]))
 
 
 def _rule(name: str, spec: CanonicalField, schema: CanonicalEntity, sources: Sequence[Source]) -> Rule:

@@ -93,7 +93,7 @@ def unify(
         ConservationError: a record got lost or doubled; nothing was changed.
     """
     run = survivors.Run(run_id, now or datetime.now(UTC))
-    plans = {name: plan_of(schema, connections) for name, schema in schemas.items()}
+    plans = {name: plan_of(schema, connections, schemas) for name, schema in schemas.items()}
     con.execute(BUILDS)
     con.execute("begin transaction")
     try:

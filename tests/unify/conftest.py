@@ -29,7 +29,8 @@ staged_world = load_helper()
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Any]:
-    world = staged_world.World(tmp_path)
+    """All entities; contacts with the same nickname are one."""
+    world = staged_world.World(tmp_path, find=staged_world.by("nickname"))
     yield world
     world.close()
 

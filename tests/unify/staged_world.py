@@ -69,10 +69,12 @@ def only(entity: str, *fields: str, **rules: str) -> dict[str, CanonicalEntity]:
 
 
 def by(column: str) -> ClusterFinder:
-    """Records with the same value in the column are one: tests that are not about matching say it so."""
+    """Contacts with the same value in the column are one: tests that are not about matching say it so."""
 
     def find(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-        assert column in plan.schema.fields
+        if plan.entity != "contacts":
+            find_clusters(con, plan)
+            return
         con.execute(
             f"""create or replace temp table clusters as
                 select record_key, coalesce({column}, record_key) as cluster, '{column}' as matched_by from staged"""

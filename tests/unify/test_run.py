@@ -35,8 +35,8 @@ def test_references_lead_to_golden_records(world: Any, contact: Any) -> None:
     world.stage(
         "contacts",
         [
-            contact("a:1", first_name="Ann", email="ann@x.org", owner_id="a:u1"),
-            contact("b:1", first_name="Ann", email="ann@x.org", owner_id="b:u1"),
+            contact("a:1", nickname="ann", owner_id="a:u1"),
+            contact("b:1", nickname="ann", owner_id="b:u1"),
         ],
     )
     world.stage("deals", [contact("a:d1", name="Oak House", contact_ids=["a:1", "b:1", "a:404"], property_id="a:p1")])
@@ -52,18 +52,18 @@ def test_references_lead_to_golden_records(world: Any, contact: Any) -> None:
 
 def test_references_follow_when_their_targets_merge(world: Any, contact: Any) -> None:
     deal = [contact("a:d1", name="Oak House", contact_ids=["b:1"])]
-    world.stage("contacts", [contact("a:1", email="ann@x.org"), contact("b:1", phone="+12025550101", first_seen=1)])
+    world.stage("contacts", [contact("a:1", nickname="ann"), contact("b:1", nickname="bob", first_seen=1)])
     world.stage("deals", deal)
     world.unify()
     assert world.golden("deals")[0]["contact_ids"] == [world.ids()["b:1"]] != [world.ids()["a:1"]]
-    world.stage("contacts", [contact("a:1", email="ann@x.org"), contact("b:1", email="ann@x.org", first_seen=1)])
+    world.stage("contacts", [contact("a:1", nickname="ann"), contact("b:1", nickname="ann", first_seen=1)])
     counts = world.unify()
     assert world.golden("deals")[0]["contact_ids"] == [world.ids()["a:1"]]
     assert counts["deals"].rebuilt == 1
 
 
 def test_deals_across_connections_and_never_inside_one(world: Any, contact: Any) -> None:
-    people = [contact(f"{c}:1", first_name="Ann", email="ann@x.org") for c in "ab"]
+    people = [contact(f"{c}:1", nickname="ann") for c in "ab"]
     world.stage("contacts", people)
     deals = [contact(f"{c}:d1", name="Oak House", amount=500, contact_ids=[f"{c}:1"]) for c in "ab"]
     world.stage("deals", deals)
@@ -182,3 +182,21 @@ def test_a_record_that_got_lost_stops_the_run(small: Any, contact: Any) -> None:
     small.stage("contacts", [contact("a:1", rating="A"), contact("b:1", rating="B")])
     with pytest.raises(ConservationError, match="2 staged records, 1 placed"):
         small.unify()
+
+
+def test_people_are_recognised_by_the_model_of_the_schema(tmp_path: Path, contact: Any, helper: Any) -> None:
+    world = helper.World(tmp_path / "people")
+    ann = {"first_name": "Ann", "last_name": "Leeuwenhoek", "email": "ann.l@x.org", "phone": "+12025550143"}
+    others = [
+        contact(
+            f"c:{n}", first_name=f"Name{n}", last_name=f"Family{n}", email=f"p{n}@y.org", phone=f"+1202555{n + 2000}"
+        )
+        for n in range(60)
+    ]
+    world.stage("contacts", [contact("a:1", **ann), contact("b:1", **ann), *others])
+    world.unify()
+    assert frozenset({"a:1", "b:1"}) in world.groups()
+    assert len(world.groups()) == 61
+    pairs = "select record_key_a, record_key_b from unified.contact_matches where decision = 'match'"
+    assert world.con.execute(pairs).fetchall() == [("a:1", "b:1")]
+    world.close()
