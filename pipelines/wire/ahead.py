@@ -60,4 +60,4 @@ class ReadAhead:
 
 def key_of(request: Request) -> str:
     """What tells two requests apart, before they are prepared."""
-    return f"{request.method} {request.url} {request.params} {request.json}"
+    return repr((request.method, request.url, request.params, request.json))

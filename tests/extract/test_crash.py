@@ -1,0 +1,174 @@
+"""kill -9 at any instant of an extract, over HTTP and dlt: after the next run nothing is lost and nothing doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from pipelines.extract.run import extract
+
+PROGRAM = """
+    import importlib.util, sys
+    from dataclasses import replace
+    from pathlib import Path
+    spec = importlib.util.spec_from_file_location("extract_memory", sys.argv[1])
+    memory = importlib.util.module_from_spec(spec)
+    sys.modules["extract_memory"] = memory
+    spec.loader.exec_module(memory)
+    from pipelines.extract.run import extract
+    connection = memory.connection(Path(sys.argv[2]), wire={"base_url": sys.argv[3]})
+    print("reading", flush=True)
+    extract(connection)
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def crm() -> Iterator[dict[str, Any]]:
+    """A CRM over HTTP on loopback: `records`, and seconds each page takes."""
+    world: dict[str, Any] = {"records": [{"id": str(i), "name": f"n{i}"} for i in range(60)], "seconds": 0.0}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            query = parse_qs(urlsplit(self.path).query)
+            start = int(query.get("offset", ["0"])[0])
+            time.sleep(world["seconds"])
+            body = json.dumps(
+                {"contacts": world["records"][start : start + 3], "total": len(world["records"])}
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    world["url"] = f"http://127.0.0.1:{server.server_address[1]}"
+    yield world
+    server.shutdown()
+
+
+def start(memory: ModuleType, folder: Path, url: str, first: str = "") -> subprocess.Popen[str]:
+    root = Path(__file__).resolve().parents[2]
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(first) + textwrap.dedent(PROGRAM),
+        str(memory.__file__),
+        str(folder),
+        url,
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reading\n"
+    return process
+
+
+def check(memory: ModuleType, connection: Any, crm: dict[str, Any]) -> None:
+    extract(connection)
+    assert memory.current(connection) == {r["id"]: r for r in crm["records"]}
+    doubled = "select id, hash, seen from raw.contacts group by all having count(*) > 1"
+    assert memory.rows(connection, doubled) == []
+
+
+def test_killed_while_pages_are_read(memory: ModuleType, tmp_path: Path, crm: dict[str, Any]) -> None:
+    connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
+    crm["seconds"] = 0.1
+    process = start(memory, tmp_path, crm["url"])
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not connection.owner.raw("memory").exists()
+    crm["seconds"] = 0.0
+    check(memory, connection, crm)
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant(memory: ModuleType, tmp_path: Path, crm: dict[str, Any]) -> None:
+    connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
+    dice = random.Random(7)
+    begun = time.monotonic()
+    start(memory, tmp_path, crm["url"]).communicate()
+    usual = time.monotonic() - begun
+    unfinished = 0
+    for round_ in range(10):
+        for record in dice.sample(crm["records"], 20):
+            record["name"] = f"r{round_}-{dice.random()}"
+        process = start(memory, tmp_path, crm["url"])
+        time.sleep(dice.random() * usual * 0.7)
+        process.send_signal(signal.SIGKILL)
+        said, _ = process.communicate()
+        unfinished += "done" not in said
+        if round_ % 2:
+            check(memory, connection, crm)
+    check(memory, connection, crm)
+    assert unfinished >= 3
+
+
+CUT_AFTER_COMMIT = """
+    import os
+    from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+    commit = DuckDbCopyJob.run
+
+    def commit_and_die(job):
+        commit(job)
+        if "contacts" in job._file_path:
+            os._exit(9)
+
+    DuckDbCopyJob.run = commit_and_die
+"""
+
+
+def test_a_crash_between_commit_and_its_note_doubles_nothing(
+    memory: ModuleType, tmp_path: Path, crm: dict[str, Any]
+) -> None:
+    connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
+    process = start(memory, tmp_path, crm["url"], CUT_AFTER_COMMIT)
+    process.communicate()
+    assert process.returncode == 9
+    assert memory.rows(connection, "select count(*) from raw.contacts") == [(60,)]
+    crm["records"][1]["name"] = "changed"
+    check(memory, connection, crm)
+    assert memory.rows(connection, "select count(*) from raw.contacts") == [(61,)]
+
+
+def test_a_job_that_dlt_repeats_doubles_nothing(
+    memory: ModuleType, tmp_path: Path, crm: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+
+    connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
+    commit, failures = DuckDbCopyJob.run, iter([True])
+
+    def commit_and_fail_once(job: Any) -> None:
+        commit(job)
+        if "contacts" in job._file_path and next(failures, False):
+            raise OSError("the connection broke after the commit")
+
+    monkeypatch.setattr(DuckDbCopyJob, "run", commit_and_fail_once)
+    check(memory, connection, crm)
+    assert memory.rows(connection, "select count(*) from raw.contacts") == [(60,)]
