@@ -1,0 +1,109 @@
+"""A process that others may kill: for a line on stdin it forks a child that does one whole push run.
+
+    python crash_program.py FOLDER URL
+
+Prints the child's process id, and after a second line the child's exit status, once it has ended.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from pipelines.connections.connection import Connection, Settings
+from pipelines.connections.owner import Owner
+from pipelines.mapping.language import Mapping
+from pipelines.mapping.load import load_schemas
+from pipelines.push.apply import apply, recover
+from pipelines.push.plan import plan
+from pipelines.staging.read_back import RecordReader
+from pipelines.state import registry, runs
+from pipelines.state.database import State, open_state
+
+HERE = Path(__file__).parent
+PEOPLE = 40
+
+
+def kit() -> Any:
+    """The helpers of the other push tests."""
+    spec = importlib.util.spec_from_file_location("push_conftest", HERE / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def connection_to(url: str, owner: Owner, mapping: dict[str, Any]) -> Connection:
+    """Everybody is created; half of the people have an e-mail address to be found by."""
+    mapping = orjson.loads(orjson.dumps(mapping))
+    mapping["connection"] |= {"base_url": url, "concurrency": 4}
+    del mapping["entities"]["deals"]
+    contacts = mapping["entities"]["contacts"]
+    contacts["push"]["create"] = "all"
+    contacts["push"]["find"]["lag"] = 0.05
+    made = Mapping.model_validate(mapping)
+    return Connection("north", owner, made, Settings(), True, made.connection)
+
+
+def fill(warehouse: Any, state: State, reader: RecordReader, records: list[dict[str, Any]]) -> None:
+    """What extract, staging and unify would leave: north's records as they are, and forty golden people."""
+    warehouse.source("north", "contacts")
+    known = registry.golden_of(state, "contacts", [f"north:{record['id']}" for record in records])
+    for record, row in zip(records, reader("contacts", records), strict=True):
+        number = int(record["id"])
+        golden = known.get(f"north:{number}", f"g{number}" if number < PEOPLE else f"x{number}")
+        values = {name: row[name] and orjson.loads(row[name]) for name in ("first_name", "email")}
+        gaps = {"_absent_fields": row["absent_fields"], "_modified_at": record["updated"]}
+        warehouse.record(golden, "north", "contacts", record["id"], **values, **gaps)
+    for number in range(PEOPLE):
+        kind = number % 4
+        values = {"first_name": f"New{number}", **({"email": f"p{number}@x.org"} if kind != 3 else {})}
+        warehouse.record(f"g{number}", "south", "contacts", str(number), **values)
+        warehouse.golden("contacts", f"g{number}", **values)
+
+
+def run(owner: Owner, url: str, helpers: Any, schemas: Any) -> None:
+    """Settles what is open, reads the CRM, plans and applies."""
+    connection = connection_to(url, owner, helpers.MAPPING)
+    reader = RecordReader(connection, schemas)
+    with open_state(owner) as state:
+        recover(connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
+        with urllib.request.urlopen(f"{url}/contacts", timeout=30) as answer:
+            records = orjson.loads(answer.read())["contacts"]
+        with duckdb.connect() as con:
+            warehouse = helpers.Warehouse(con, schemas)
+            fill(warehouse, state, reader, records)
+            made = plan(connection, con, state, schemas)
+            apply(made, connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
+
+
+def main() -> None:
+    """One child for each pair of lines."""
+    owner, url = Owner("ann", Path(sys.argv[1])), sys.argv[2]
+    helpers, schemas = kit(), {"contacts": load_schemas(HERE.parents[1] / "schemas")["contacts"]}
+    while sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            try:
+                run(owner, url, helpers, schemas)
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - a forked child must not return into the parent's loop
+                import traceback
+
+                traceback.print_exc()
+                os._exit(1)
+        print(child, flush=True)
+        sys.stdin.readline()  # until then the child is at worst a zombie, so its id is nobody else's
+        print(os.waitpid(child, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
