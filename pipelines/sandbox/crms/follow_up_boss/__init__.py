@@ -23,6 +23,7 @@ from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.follow_up_boss import account, errors, records, schema
 from pipelines.sandbox.crms.follow_up_boss.deals import Deals
 from pipelines.sandbox.crms.follow_up_boss.intake import Intake
+from pipelines.sandbox.crms.follow_up_boss.lists import Lists
 from pipelines.sandbox.crms.follow_up_boss.people import People
 from pipelines.sandbox.limits import Exceeded, Limit, Limiter
 from pipelines.sandbox.store import Record
@@ -62,9 +63,10 @@ class Emulator(Crm):
     def routes(self) -> list[Route]:
         """Returns the routes of all parts of the API."""
         self.without_key = Limiter((GLOBAL_WITHOUT, *CONTEXTS_WITHOUT))
-        people = People(self)
+        collections = Lists(self)
+        people = People(collections)
         usage = [Route("GET", f"/v1/rateLimit/{what}", self.rate_limit) for what in ("usage", "limits")]
-        parts = (people, Intake(self, people), Deals(self), account.Account(self))
+        parts = (people, Intake(people), Deals(collections), account.Account(collections))
         return [*(route for part in parts for route in part.routes()), *usage]
 
     def environment(self, url: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from pipelines.sandbox import clock
-from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.follow_up_boss import errors, lists, schema
 from pipelines.sandbox.store import Body
 from pipelines.sandbox.wire import Call, Route, answer
@@ -19,8 +18,9 @@ ACCOUNT, OWNER, AGENT = 1_000_777, 1, 2
 class Account:
     """The set-up of one account; it cannot be changed through this API here."""
 
-    def __init__(self, crm: Crm) -> None:
-        self.crm = crm
+    def __init__(self, collections: lists.Lists) -> None:
+        self.lists = collections
+        self.crm = collections.crm
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
@@ -35,7 +35,7 @@ class Account:
             routes += _collection(name, bodies)
         return [
             *routes,
-            Route("GET", "/v1/users", lambda call: lists.page(call, self.crm, "users")),
+            Route("GET", "/v1/users", lambda call: self.lists.page(call, "users")),
             Route("GET", "/v1/users/{id}", self.user),
             Route("GET", "/v1/me", self.me),
             Route("GET", "/v1/identity", self.identity),

@@ -12,7 +12,6 @@ from typing import Any
 from starlette.responses import Response
 
 from pipelines.sandbox import clock
-from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.follow_up_boss import errors, lists, schema
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Route, answer
@@ -23,13 +22,14 @@ IDS = {"people": "peopleIds", "users": "userIds"}
 class Deals:
     """The deals of one account."""
 
-    def __init__(self, crm: Crm) -> None:
-        self.crm = crm
+    def __init__(self, collections: lists.Lists) -> None:
+        self.lists = collections
+        self.crm = collections.crm
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
         return [
-            Route("GET", "/v1/deals", lambda call: lists.page(call, self.crm, "deals")),
+            Route("GET", "/v1/deals", lambda call: self.lists.page(call, "deals")),
             Route("POST", "/v1/deals", self.create),
             Route("GET", "/v1/deals/{id}", self.read),
             Route("PUT", "/v1/deals/{id}", self.update),

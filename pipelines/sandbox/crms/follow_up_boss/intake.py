@@ -12,7 +12,6 @@ from typing import Any
 from starlette.responses import Response
 
 from pipelines.sandbox import clock
-from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.follow_up_boss import errors, lists, records, schema
 from pipelines.sandbox.crms.follow_up_boss.people import People
 from pipelines.sandbox.store import Body, Record
@@ -22,14 +21,15 @@ from pipelines.sandbox.wire import Call, Route, answer
 class Intake:
     """The events of one account."""
 
-    def __init__(self, crm: Crm, people: People) -> None:
-        self.crm = crm
+    def __init__(self, people: People) -> None:
         self.people = people
+        self.lists = people.lists
+        self.crm = people.crm
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
         return [
-            Route("GET", "/v1/events", lambda call: lists.page(call, self.crm, "events")),
+            Route("GET", "/v1/events", lambda call: self.lists.page(call, "events")),
             Route("GET", "/v1/events/{id}", self.read),
             Route("POST", "/v1/events", self.take),
         ]

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from pipelines.sandbox import clock
 from pipelines.sandbox.crm import Crm
+from pipelines.sandbox.crms._counts import Counts
 from pipelines.sandbox.crms.follow_up_boss import records, schema
 from pipelines.sandbox.crms.follow_up_boss.errors import DEEP, refuse
 from pipelines.sandbox.store import Body, Record
@@ -41,32 +42,42 @@ SORTED_BY = re.compile(r"-?[A-Za-z]\w*")
 Where = tuple[list[str], list[Any]]
 
 
-def page(call: Call, crm: Crm, entity: str, key: str | None = None) -> Response:
-    """Answers one page of a collection of the store."""
-    query = call.query
-    limit = min(whole_number(query.get("limit"), DEFAULT, lambda: refuse("Invalid limit.").answer, low=1), MOST)
-    offset = whole_number(query.get("offset"), 0, lambda: refuse("Invalid offset.").answer)
-    order, is_down = _order(entity, query)
-    where, values = _where(call, crm, entity)
-    shown_where, shown_values = list(where), list(values)
-    if cursor := query.get("next"):
-        offset, last, seq = _read_cursor(cursor, f"{entity}{query.get('sort')}")
-        sign = "<" if is_down else ">"
-        shown_where.append(f"({order} {sign} ? or ({order} = ? and seq {sign} ?))")
-        shown_values += [last, last, seq]
-    elif offset >= DEEPEST:
-        raise refuse(DEEP)
-    direction = "desc" if is_down else "asc"
-    found = crm.store.select(
-        entity, " and ".join(shown_where), shown_values, order=f"{order} {direction}, seq {direction}",
-        limit=limit + 1, offset=0 if cursor else offset,
-    )  # fmt: skip
-    total = crm.store.count(entity, " and ".join(where), values)
-    token = None
-    if len(found) > limit:
-        token = _cursor(offset + limit, _value(crm, entity, found[limit - 1], order), found[limit - 1], entity, query)
-    bodies = [shown(entity, record.body, query.get("fields")) for record in found[:limit]]
-    return _envelope(call, key or entity, bodies, {"offset": offset, "limit": limit, "total": total}, token)
+class Lists:
+    """The collections of one account."""
+
+    def __init__(self, crm: Crm) -> None:
+        self.crm = crm
+        self._counts = Counts(crm.store)
+
+    def page(self, call: Call, entity: str) -> Response:
+        """Answers one page of a collection."""
+        query = call.query
+        limit = min(whole_number(query.get("limit"), DEFAULT, lambda: refuse("Invalid limit.").answer, low=1), MOST)
+        offset = whole_number(query.get("offset"), 0, lambda: refuse("Invalid offset.").answer)
+        order, is_down = _order(entity, query)
+        where, values = _where(call, self.crm, entity)
+        counted = (entity, " and ".join(where), list(values))
+        cursor, skipped = query.get("next"), offset
+        if cursor:
+            (offset, last, seq), skipped = _read_cursor(cursor, f"{entity}{query.get('sort')}"), 0
+            # a row value is what SQLite finds in an index; "or" is not
+            where.append(f"({order}, seq) {'<' if is_down else '>'} (?, ?)")
+            values += [last, seq]
+        elif offset >= DEEPEST:
+            raise refuse(DEEP)
+        direction = "desc" if is_down else "asc"
+        sorting = f"{order} {direction}, seq {direction}"
+        found = self.crm.store.select(
+            entity, " and ".join(where), values, order=sorting, limit=limit + 1, offset=skipped
+        )
+        is_whole = not cursor and not offset and len(found) <= limit
+        total = len(found) if is_whole else self._counts.of(*counted)
+        token = None
+        if len(found) > limit:
+            last = _value(self.crm, entity, found[limit - 1], order)
+            token = _cursor(offset + limit, last, found[limit - 1], entity, query)
+        bodies = [shown(entity, record.body, query.get("fields")) for record in found[:limit]]
+        return _envelope(call, entity, bodies, {"offset": offset, "limit": limit, "total": total}, token)
 
 
 def whole(call: Call, collection: str, bodies: list[Body]) -> Response:
@@ -126,7 +137,7 @@ def _read_cursor(token: str, kind: str) -> tuple[int, Any, int]:
 
 def _where(call: Call, crm: Crm, entity: str) -> Where:
     query = call.query
-    where, values = _hidden(call, crm, entity)
+    where, values = list[str](), list[Any]()
     for name, sql in TIMES.items():
         is_ignored = entity == "deals" and name.startswith("updated") and not crm.switches["deals_updated_filter"]
         if query.get(name) and not is_ignored:
@@ -146,7 +157,9 @@ def _where(call: Call, crm: Crm, entity: str) -> Where:
             values.append(int(query[name]) if query[name].isdigit() else query[name])
     if entity in _SPECIAL:
         _SPECIAL[entity](query, where, values)
-    return where, values
+    # what every call asks comes last: the others are cheaper, or leave less to ask
+    hidden, more = _hidden(call, crm, entity)
+    return [*where, *hidden], [*values, *more]
 
 
 def _hidden(call: Call, crm: Crm, entity: str) -> Where:

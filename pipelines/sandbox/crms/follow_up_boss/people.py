@@ -11,7 +11,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.follow_up_boss import errors, lists, records, schema
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Route, answer
@@ -29,13 +28,14 @@ EMPTY: Body = {
 class People:
     """The people of one account."""
 
-    def __init__(self, crm: Crm) -> None:
-        self.crm = crm
+    def __init__(self, collections: lists.Lists) -> None:
+        self.lists = collections
+        self.crm = collections.crm
 
     def routes(self) -> list[Route]:
         """Returns the routes; `checkDuplicate` stands before the ids."""
         return [
-            Route("GET", "/v1/people", lambda call: lists.page(call, self.crm, "people")),
+            Route("GET", "/v1/people", lambda call: self.lists.page(call, "people")),
             Route("POST", "/v1/people", self.create),
             Route("GET", "/v1/people/checkDuplicate", self.check_duplicate),
             Route("GET", "/v1/people/{id}", self.read),

@@ -12,6 +12,7 @@ import base64
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from pipelines.sandbox.crms.kvcore.office import Office
 from pipelines.sandbox.limits import Exceeded
 from pipelines.sandbox.store import Record
 from pipelines.sandbox.wire import Call, Refused, Route
+from pipelines.sandbox.world import World
 
 SCOPES = {"All": ("contact", "user", "transaction", "manuallisting", "office", "team"), "Contacts": ("contact",),
           "Users": ("user",)}  # fmt: skip
@@ -52,6 +54,12 @@ class Emulator(Crm):
     }  # fmt: skip
     editable: ClassVar[Mapping[str, str]] = {"contacts": "lastname", "transactions": "name"}
     token = _token()
+
+    def __init__(self, world: World, path: Path | None = None) -> None:
+        super().__init__(world, path)
+        self.store.connection.execute(
+            "create index if not exists records_by_email on records (entity, lower(body ->> '$.email'))"
+        )
 
     def routes(self) -> list[Route]:
         """Returns the routes of all parts of the API."""

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from pipelines.sandbox import clock
 from pipelines.sandbox.crm import Crm
+from pipelines.sandbox.crms._counts import Counts
 from pipelines.sandbox.crms.kvcore import lists, records
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer
@@ -24,6 +25,7 @@ class Contacts:
 
     def __init__(self, crm: Crm) -> None:
         self.crm = crm
+        self.counts = Counts(crm.store)
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
@@ -45,7 +47,7 @@ class Contacts:
         order = "modified desc, seq" if self.crm.switches["newest_first"] else "seq"
         found = self.crm.store.select("contacts", where, values, order=order, limit=limit, offset=(page - 1) * limit)
         rows = [self._short(record) for record in found]
-        return lists.envelope(call, self.crm, rows, self.crm.store.count("contacts", where, values))
+        return lists.envelope(call, self.crm, rows, self.counts.of("contacts", where, values))
 
     def search(self, call: Call) -> Response:
         """Answers whole records whose name, mail address or number has `q` in it; in no catalogue."""
@@ -56,7 +58,7 @@ class Contacts:
         page, limit = lists.window(call, self.crm)
         found = self.crm.store.select("contacts", where, values, limit=limit, offset=(page - 1) * limit)
         rows = [self._whole(record) for record in found]
-        return lists.envelope(call, self.crm, rows, self.crm.store.count("contacts", where, values))
+        return lists.envelope(call, self.crm, rows, self.counts.of("contacts", where, values))
 
     def read(self, call: Call) -> Response:
         """Answers one contact, bare."""

@@ -74,8 +74,6 @@ def envelope(call: Call, crm: Crm, rows: list[Body], total: int) -> Response:
 def contact_filter(call: Call) -> Where:
     """Returns the condition of a list of contacts."""
     where, values = ["not deleted"], list[Any]()
-    if call.query.get("includeArchived") != "1":
-        where.append(f"body ->> '$.status' <> {ARCHIVED}")
     arrays: dict[str, list[str]] = {}
     for name, value in call.query_list:
         match = re.fullmatch(r"filter\[(\w+)\](\[\d*\])?", name)
@@ -90,6 +88,8 @@ def contact_filter(call: Call) -> Where:
         if name in ARRAYS:
             where.append(f"({' or '.join([ARRAYS[name]] * len(given))})")
             values += given
+    if call.query.get("includeArchived") != "1":
+        where.append(f"body ->> '$.status' <> {ARCHIVED}")
     return " and ".join(where), values
 
 

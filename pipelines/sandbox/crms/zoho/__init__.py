@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from starlette.responses import Response
@@ -28,6 +29,7 @@ from pipelines.sandbox.crms.zoho.writing import Writing
 from pipelines.sandbox.limits import Exceeded, Limit
 from pipelines.sandbox.store import Record
 from pipelines.sandbox.wire import Call, Refused, Route
+from pipelines.sandbox.world import World
 
 DAILY = Limit(50_000, 86_400.0, name="credits")
 
@@ -47,6 +49,13 @@ class Emulator(Crm):
         "forbidden_modules": [], "data_centre": "",
     }  # fmt: skip
     editable: ClassVar[Mapping[str, str]] = {"Contacts": "Last_Name", "Deals": "Deal_Name", "Properties": "Name"}
+
+    def __init__(self, world: World, path: Path | None = None) -> None:
+        super().__init__(world, path)
+        for name in ("Email", "External_Id"):
+            self.store.connection.execute(
+                f"create index if not exists records_by_{name} on records (entity, lower(body ->> '$.{name}'))"
+            )
 
     def routes(self) -> list[Route]:
         """Returns the routes; those with a name of their own come before the modules."""

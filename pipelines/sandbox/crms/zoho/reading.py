@@ -21,18 +21,19 @@ from pipelines.sandbox.crms.zoho.values import user, zoned
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Route, answer
 
-SORTS = {"id": "id", "Created_Time": "created", "Modified_Time": "modified"}
+# ids rise with the order in which records come, which SQLite has in an index
+SORTS = {"id": "seq", "Created_Time": "created", "Modified_Time": "modified"}
 TOKEN_SECONDS, BIN_SECONDS = 86_400, 60 * 86_400
 SAME_QUERY = ("fields", "ids", "sort_by", "sort_order", "per_page", "cvid", "converted", "territory_id")
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A page, the (value, id) behind which it starts, and behind which the page before it starts; None at the top."""
+    """A page, the (value, seq) behind which it starts, and behind which the page before it starts; None at the top."""
 
     page: int
-    start: tuple[Any, str] | None
-    before: tuple[Any, str] | None
+    start: tuple[float, int] | None
+    before: tuple[float, int] | None
 
     def token(self, until: int, query: str) -> str:
         return base64.urlsafe_b64encode(orjson.dumps([self.page, self.start, self.before, until, query])).decode()
@@ -71,13 +72,12 @@ class Reading:
                 raise errors.refuse("AMBIGUITY_DURING_PROCESSING", param_name="page_token")
             place = self._read_token(token, _query(call, module.name))
             if place.start:
-                sign, column = "<" if order == "desc" else ">", SORTS[by]
-                where += f" and ({column} {sign} ? or ({column} = ? and id {sign} ?))"
-                values += [place.start[0], place.start[0], place.start[1]]
+                where += f" and ({SORTS[by]}, seq) {'<' if order == 'desc' else '>'} (?, ?)"
+                values += place.start
         elif page * per_page > DEEPEST and not is_old:
             raise errors.refuse("DISCRETE_PAGINATION_LIMIT_EXCEEDED", limit=DEEPEST)
         offset = 0 if token else (page - 1) * per_page
-        sorting = f"{SORTS[by]} {order}, id {order}"
+        sorting = f"{SORTS[by]} {order}, seq {order}"
         found = self.store.select(module.name, where, values, order=sorting, limit=per_page + 1, offset=offset)
         if not found:
             return nothing(call)
@@ -101,8 +101,8 @@ class Reading:
     def _tokens(self, call: Call, module: str, place: _Place, last: Record, by: str, more: bool) -> Body:
         """Returns the tokens of the next page and of the page before, which knows no earlier one."""
         query, until = _query(call, module), int(self.org.crm.clock.now()) + TOKEN_SECONDS
-        value = {"id": last.id, "Created_Time": last.created, "Modified_Time": last.modified}[by]
-        following = _Place(place.page + 1, (value, last.id), place.start).token(until, query) if more else None
+        value = {"id": last.seq, "Created_Time": last.created, "Modified_Time": last.modified}[by]
+        following = _Place(place.page + 1, (value, last.seq), place.start).token(until, query) if more else None
         before = _Place(place.page - 1, place.before, None).token(until, query) if place.start else None
         expiry = zoned(until) if following or before else None
         return {"next_page_token": following, "previous_page_token": before, "page_token_expiry": expiry}

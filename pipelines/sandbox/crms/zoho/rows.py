@@ -69,7 +69,8 @@ class Rows:
         except ValueError:
             return None
         where = f"not deleted and {column(field)} = ?"
-        return next(iter(self.org.crm.store.select(module.name, where, [wanted], order="id", limit=1)), None)
+        # the plus keeps SQLite from walking along the ids instead of looking the value up
+        return next(iter(self.org.crm.store.select(module.name, where, [wanted], order="+id", limit=1)), None)
 
     def external(self, module: Module, call: Call, row: Body) -> Any:
         """Returns the external id of a row, where the header X-EXTERNAL names its field."""

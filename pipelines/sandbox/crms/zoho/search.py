@@ -46,7 +46,7 @@ class Search:
             where += " and modified <= ?"
             values = [*values, crm.clock.now() - crm.switches["search_lag"]]
         offset = (page - 1) * per_page
-        found = crm.store.select(module.name, where, values, order="id", limit=per_page + 1, offset=offset)
+        found = crm.store.select(module.name, where, values, order="+id", limit=per_page + 1, offset=offset)
         if not found:
             return nothing(call)
         fields, rows = fields_of(call, is_mandatory=False), found[:per_page]
