@@ -42,6 +42,65 @@ names_compared as (
             else 'different'
         end as given_name,
         case
+            when a_birth is null or b_birth is null then null
+            when a_birth = b_birth then 'exact'
+            when damerau_levenshtein(a_birth, b_birth) = 1
+                or (a_birth[:4] = b_birth[:4] and a_birth[5:6] = b_birth[7:8] and a_birth[7:8] = b_birth[5:6]) then 'near'
+            when (a_birth[:4] = b_birth[:4])::integer + (a_birth[5:6] = b_birth[5:6])::integer
+                + (a_birth[7:8] = b_birth[7:8])::integer = 2 then 'part'
+            when abs(a_birth_day - b_birth_day) <= 31 then 'month'
+            when abs(a_birth_day - b_birth_day) <= 366 then 'year'
+            else 'different'
+        end as birth_date,
+        case
+            when a_national_id is null or b_national_id is null then null
+            when a_national_id = b_national_id then 'exact'
+            when damerau_levenshtein(a_national_id, b_national_id) = 1 then 'near'
+            else 'different'
+        end as national_id
+    from sides
+),
+
+-- The first guard: agreement on what a household shares never outweighs different given names.
+gated as (
+    select
+        *,
+        coalesce(
+            given_name = 'different'
+            and coalesce(birth_date not in ('exact', 'near'), true)
+            and coalesce(national_id not in ('exact', 'near'), true),
+            false
+        ) as is_gated
+    from names_compared
+),
+
+{% if only_decidable %}
+-- Two given names and neither a mailbox nor a telephone in common: nobody would ask about them.
+{% endif %}
+decidable as (
+    from gated
+    {% if only_decidable %}
+    where not is_gated or email_people is not null or phone_people is not null
+    {% endif %}
+),
+
+-- Typing errors in what a guard has decided anyway are not looked for.
+compared as (
+    select
+        a,
+        b,
+        {% for column in terms %}
+        {{ column }}_bits,
+        {% endfor %}
+        email_people,
+        phone_people,
+        address_people,
+        national_id_people,
+        is_gated,
+        given_name,
+        birth_date,
+        national_id,
+        case
             when a_family is null or b_family is null then null
             when a_family = b_family then 'exact'
             when is_swapped(a_given, a_family, b_given, b_family) or is_swapped(b_given, b_family, a_given, a_family) then 'swapped'
@@ -60,23 +119,6 @@ names_compared as (
             else 'different'
         end as middle_name,
         case
-            when a_birth is null or b_birth is null then null
-            when a_birth = b_birth then 'exact'
-            when damerau_levenshtein(a_birth, b_birth) = 1
-                or (a_birth[:4] = b_birth[:4] and a_birth[5:6] = b_birth[7:8] and a_birth[7:8] = b_birth[5:6]) then 'near'
-            when (a_birth[:4] = b_birth[:4])::integer + (a_birth[5:6] = b_birth[5:6])::integer
-                + (a_birth[7:8] = b_birth[7:8])::integer = 2 then 'part'
-            when abs(a_birth_day - b_birth_day) <= 31 then 'month'
-            when abs(a_birth_day - b_birth_day) <= 366 then 'year'
-            else 'different'
-        end as birth_date,
-        case
-            when a_national_id is null or b_national_id is null then null
-            when a_national_id = b_national_id then 'exact'
-            when damerau_levenshtein(a_national_id, b_national_id) = 1 then 'near'
-            else 'different'
-        end as national_id,
-        case
             when a_company is null or b_company is null then null
             when a_company = b_company then 'exact'
             else 'different'
@@ -86,37 +128,7 @@ names_compared as (
             when a_generation = b_generation then 'exact'
             when a_generation <> b_generation then 'different'
             else 'one'
-        end as generation
-    from sides
-),
-
--- The first guard: agreement on what a household shares never outweighs different given names.
-gated as (
-    select
-        *,
-        coalesce(
-            given_name = 'different'
-            and coalesce(birth_date not in ('exact', 'near'), true)
-            and coalesce(national_id not in ('exact', 'near'), true),
-            false
-        ) as is_gated
-    from names_compared
-),
-
--- Typing errors in what a guard has decided anyway are not looked for.
-compared as (
-    select
-        a,
-        b,
-        {% for column in terms %}
-        {{ column }}_bits,
-        {% endfor %}
-        email_people,
-        phone_people,
-        address_people,
-        national_id_people,
-        is_gated,
-        given_name, family_name, middle_name, birth_date, national_id, company, generation,
+        end as generation,
         case
             when email_people = 1 then 'exact'
             when email_people > 1 then 'shared'
@@ -157,7 +169,7 @@ compared as (
             when a_city = b_city or (not is_gated and is_near(a_city, b_city)) then 'city'
             else 'different'
         end as place
-    from gated
+    from decidable
 ),
 
 weighed as (

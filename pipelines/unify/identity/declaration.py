@@ -51,9 +51,13 @@ class Thresholds(Strict):
 class Rule(Strict):
     """Rule-only entities: all expressions equal makes one thing, unless a guard differs."""
 
-    same: list[str]
-    unless_different: list[str] = Field(default_factory=list)
-    at_most: int = 50
+    same: list[str] = Field(
+        description="SQL expressions over canonical columns and the clean_ functions; all are equal"
+    )
+    unless_different: list[str] = Field(
+        default_factory=list, description="Expressions that, where both have one, agree"
+    )
+    at_most: int = Field(50, description="A key that more records share is no key")
 
 
 class IdentityDeclaration(Strict):
@@ -67,6 +71,7 @@ class IdentityDeclaration(Strict):
     guards: Guards = Guards(largest=50)
     thresholds: Thresholds = Thresholds(match=0.8, review=0.1)
     rules: dict[str, Rule] = Field(default_factory=dict)
+    apart_within: str | None = Field(None, description="With rules: records that agree in this column are never one")
 
 
 def declaration_of(entity: dict[str, Any]) -> IdentityDeclaration:

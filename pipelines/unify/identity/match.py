@@ -21,6 +21,7 @@ from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Model, load_model
 from pipelines.unify.identity.incremental import keep_unchanged, look_again, widen
 from pipelines.unify.identity.records import make_frequencies, make_known, make_records
+from pipelines.unify.identity.rules import match_by_rules
 from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
 
@@ -86,14 +87,13 @@ def match(
         changed: table with the record_key of every record that is new, changed, gone, or was answered about since the
             last run with this model. Only they and their neighbours are looked at; the result is that of a full run.
             Without a last run or a model it is left aside.
-
-    Raises:
-        ValueError: the declaration is not about people.
     """
-    if declaration.kind != "people":
-        raise ValueError(f"{declaration.entity}: not matched by comparisons; its rules are in rules.py")
     con.execute(f"create schema if not exists {output_schema}")
     tables = tables_of(declaration, output_schema)
+    if declaration.kind == "rules":
+        pairs = match_by_rules(con, records, declaration, tables, answers)
+        _drop(con)
+        return _summary(con, tables, model or load_model(), pairs)
     kept = model is not None and model.population is not None and _exists(con, tables.frequencies)
     if kept and changed and _exists(con, tables.known) and _exists(con, tables.clusters):
         assert model is not None

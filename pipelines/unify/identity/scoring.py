@@ -34,6 +34,7 @@ def score_query(
         known=known,
         floor=floor,
         explain=explain,
+        only_decidable=floor > NEVER_BELOW,
         terms=PERSON_TERMS,
         population=float(model.population or 1),
         twins=model.twins(),
