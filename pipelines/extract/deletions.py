@@ -21,8 +21,8 @@ from pipelines.extract.feed import named_deleted
 from pipelines.extract.guard import check_size
 from pipelines.extract.pages import Current, Intake, Layout, copy_sql
 from pipelines.extract.shape import json_path, literal, select
-from pipelines.extract.source import layout_paths
 from pipelines.mapping.language import Request
+from pipelines.mapping.wanted import plain_fields
 
 if TYPE_CHECKING:
     from pipelines.extract.read import Job
@@ -144,17 +144,18 @@ def _ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
         return []
     gone = []
     entity = job.entity
-    layout = Layout(request.data_selector, layout_paths(entity), entity.modified, intake.layout.timezone)
+    layout = Layout(request.data_selector, entity.key, entity.modified, intake.layout.timezone)
     current = Current(job.table(), f"{job.name}_get", whole=False)
     alive = Intake(job.con, f"{job.name}_get", layout, job.folder, current=current, floor=job.floor)
     with ThreadPoolExecutor(job.connection.wire.concurrency) as pool:
         for record_id, response in zip(ids, pool.map(lambda i: _get(job, request, i), ids), strict=True):
-            if response.status_code in GONE or _is_other(job, response, request, record_id):
-                gone.append(record_id)
-            elif response.status_code == 200:
+            is_there = _is_there(job, response, request, record_id)
+            if is_there is None:
+                found.missing.append(record_id)
+            elif is_there:
                 _take(alive, response)
             else:
-                found.missing.append(record_id)
+                gone.append(record_id)
     alive.finish()
     found.files += alive.files
     found.rows += alive.rows
@@ -166,41 +167,45 @@ def _get(job: Job, request: Request, record_id: str) -> Response:
     wire.purpose.name = job.name
     path = request.path.replace("{id}", quote(record_id, safe=""))
     url = path if path.startswith("http") else f"{wire.log_in().rstrip('/')}/{path.lstrip('/')}"
-    call = HttpRequest(
-        request.method, url, headers=request.headers, params=_with_id(request.params, record_id),
-        json=_with_id(request.json_body, record_id) if request.json_body is not None else None,
-    )  # fmt: skip
+    names = plain_fields(job.entity)
+    body = None if request.json_body is None else _filled(request.json_body, record_id, names)
+    params = _filled(request.params, record_id, ",".join(names))
+    call = HttpRequest(request.method, url, headers=request.headers, params=params, json=body)
     try:
         response = wire.session.send(wire.session.prepare_request(call), timeout=(10, wire.timeout))
     except RequestException as problem:
         raise wire.failed(f"fetch {job.name}", problem) from None
-    if response.status_code == 401 or response.status_code >= 500:
+    if response.status_code == 401:
         raise wire.failed(f"fetch {job.name}", RequestException(response=response))
     return response  # type: ignore[no-any-return]
 
 
-def _with_id(value: Any, record_id: str) -> Any:
+def _filled(value: Any, record_id: str, fields: list[str] | str) -> Any:
+    if value == "{fields}":
+        return fields
     if isinstance(value, str):
         return value.replace("{id}", record_id)
     if isinstance(value, dict):
-        return {k: _with_id(v, record_id) for k, v in value.items()}
-    return [_with_id(v, record_id) for v in value] if isinstance(value, list) else value
+        return {k: _filled(v, record_id, fields) for k, v in value.items()}
+    return [_filled(v, record_id, fields) for v in value] if isinstance(value, list) else value
 
 
-def _record(response: Response, selector: str | None) -> Any:
-    found, value = select(response.json(), selector)
-    return (value[0] if value else None) if found and isinstance(value, list) else value
+def _is_there(job: Job, response: Response, request: Request, record_id: str) -> bool | None:
+    """Whether the record exists; None where the answer does not tell.
 
-
-def _is_other(job: Job, response: Response, request: Request, record_id: str) -> bool:
-    """A merged record's id may give the record it became: then this id is no more."""
-    if response.status_code != 200:
+    A merged record's id may give the record it became: then this id is no more.
+    """
+    if response.status_code in GONE:
         return False
-    record = _record(response, request.data_selector)
-    if record is None:
-        return True
-    key = "|".join(filter(None, (_first(record, ways) for ways in job.entity.key)))
-    return bool(key) and key != record_id
+    if response.status_code != 200 or not response.content.strip():
+        return None
+    found, record = select(response.json(), request.data_selector)
+    if isinstance(record, list):
+        record = record[0] if record else None
+    if not found or not isinstance(record, dict | None):
+        return None
+    key = "|".join(filter(None, (_first(record, ways) for ways in job.entity.key))) if record else ""
+    return key == record_id if record else False
 
 
 def _first(record: Any, paths: Iterable[str]) -> str:

@@ -34,7 +34,7 @@ def named_deleted(job: Job, feed: Extract, bookmark: str | None) -> tuple[list[s
     name = f"{job.name}_deleted"
     moment = feed.incremental.cursor_path if feed.incremental else None
     deleted = job.entity.deleted
-    layout = Layout(feed.data_selector, [deleted.feed_id if deleted else "id"], moment, job.connection.wire.timezone)
+    layout = Layout(feed.data_selector, [[deleted.feed_id if deleted else "id"]], moment, job.connection.wire.timezone)
     intake = Intake(job.con, name, layout, job.folder, current=Current(None, name, whole=True), floor=job.floor)
     paginator = build_paginator(feed.paginator)
     is_whole = True

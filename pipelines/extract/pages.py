@@ -26,11 +26,11 @@ BATCH_RECORDS, BATCH_BYTES = 50_000, 32_000_000
 class Layout:
     """Where things stand in an answer and in its records.
 
-    A record's id is made of all `id_paths` that hold something, joined by `|`; in each, `a|b` means a, or else b.
+    A record's id is made of all parts of `key` that hold something, joined by `|`; of a part's places the first counts.
     """
 
     selector: str | None
-    id_paths: list[str]
+    key: list[list[str]]
     modified: str | None
     timezone: str = "UTC"
 
@@ -194,10 +194,9 @@ def pages_sql(selector: str | None) -> str:
 
 def batch_sql(name: str, layout: Layout, source: str) -> str:
     """Rows (record, seen) to `batch_<name>` (id, hash, h, modified, seen, record, problem)."""
-    paths = [path for part in layout.id_paths for path in part.split("|")]
+    paths = [path for ways in layout.key for path in ways]
     parts, at = [], 1
-    for part in layout.id_paths:
-        ways = part.split("|")
+    for ways in layout.key:
         keys = [f"case when {_is_key(f'x[{at + i}]', path)} then x[{at + i}] end" for i, path in enumerate(ways)]
         parts.append(f"coalesce({', '.join(keys)})")
         at += len(ways)
@@ -211,7 +210,7 @@ def batch_sql(name: str, layout: Layout, source: str) -> str:
         select coalesce(key, '?' || hash) as id, hash, hash(hash) as h, modified, seen, record,
             case when key is not null then null
                 when json_type(record) <> 'OBJECT' then 'not an object'
-                else {literal("no id at " + ", ".join(layout.id_paths))} end as problem
+                else {literal("no id at " + ", ".join(" or ".join(ways) for ways in layout.key))} end as problem
         from keyed"""
 
 

@@ -17,7 +17,7 @@ from pipelines.extract import deletions, files, guard, raw
 from pipelines.extract.load import Versions
 from pipelines.extract.pages import Current, Intake, Layout, Tally
 from pipelines.extract.request import filled, is_filtered
-from pipelines.extract.source import Page, build_paginator, layout_paths, pages
+from pipelines.extract.source import Page, build_paginator, pages
 from pipelines.mapping.fingerprint import extract_fingerprint
 from pipelines.mapping.language import Entity
 from pipelines.wire.errors import CrmError, CrmUnreachable, shortened
@@ -150,7 +150,7 @@ class _Reader:
         self.current = Current(job.table(), job.name, whole=whole)
         zone = job.connection.wire.timezone
         selector = job.entity.get.data_selector if job.only and job.entity.get else extract.data_selector
-        layout = Layout(selector, layout_paths(job.entity), job.entity.modified, zone)
+        layout = Layout(selector, job.entity.key, job.entity.modified, zone)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
         self.paginator: Paginator = build_paginator(extract.paginator)
         self.rejected: list[tuple[str, str]] = []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pipelines.extract.bookmark import start_value
-from pipelines.mapping.language import Entity, Extract, places
+from pipelines.mapping.language import Entity, Extract
+from pipelines.mapping.wanted import wanted_fields
 
 START = "{incremental.start_value}"
 FIELDS = "{fields}"
@@ -43,33 +43,6 @@ def filled(extract: Extract, entity: Entity | None, bookmark: str | None) -> Ext
 def is_filtered(extract: Extract, bookmark: str | None) -> bool:
     """True if the request asks for less than everything."""
     return extract.incremental is not None and bookmark is not None
-
-
-def wanted_fields(entity: Entity, extract: Extract) -> list[str]:
-    """The CRM's names of what the mapping reads, and `also_fields`, in order, without repetition.
-
-    A name that is part of a longer text in `also_fields`, such as a sub-query, is asked for by that text.
-    """
-    paths = [p for p in [*_paths(entity), *_dates(entity)] if p]
-    under = f"{extract.fields_under}." if extract.fields_under else ""
-    names = [p.removeprefix(under).split(".")[0] for p in paths if p.startswith(under)]
-    texts = [t for t in extract.also_fields if not re.fullmatch(r"[\w.$]+", t)]
-    plain = [n for n in names if not any(re.search(rf"\b{re.escape(n)}\b", t) for t in texts)]
-    return list(dict.fromkeys([*plain, *extract.also_fields]))
-
-
-def _paths(entity: Entity) -> list[str | None]:
-    found: list[str | None] = []
-    for one in entity.fields.values():
-        found += [one.each, one.split, *(one.first_of or []), *(one.join or [])]
-        found += [one.path] if one.each is None else []
-        found += [path for slot in one.slots for path in slot]
-    return [*found, *(path for choice in entity.custom.values() for path in places(choice))]
-
-
-def _dates(entity: Entity) -> list[str | None]:
-    gone = entity.deleted.when if entity.deleted else None
-    return [entity.modified, *(gone or {})]
 
 
 def _listed(value: Any, names: list[str]) -> Any:

@@ -13,7 +13,7 @@ from dlt.sources.rest_api import rest_api_resources
 
 from pipelines.connections.errors import SettingsError
 from pipelines.extract.shape import select
-from pipelines.mapping.language import Entity, Extract
+from pipelines.mapping.language import Extract
 from pipelines.wire.names import PAGINATORS
 from pipelines.wire.paginators import Paginator
 from pipelines.wire.references import OnePage
@@ -104,8 +104,3 @@ def _cause(error: BaseException) -> BaseException:
     while isinstance(error, ResourceExtractionError) and error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def layout_paths(entity: Entity) -> list[str]:
-    """Where a record's id stands, or its parts; `a|b` is a, or else b."""
-    return ["|".join(ways) for ways in entity.key]

@@ -335,3 +335,40 @@ def test_progress_is_told_with_the_total(memory: ModuleType, tmp_path: Path) -> 
     run(filled(memory), memory.connection(tmp_path), progress=lambda *a: told.append(a))
     assert told[0] == ("contacts", 3, 7)
     assert told[-1][1] == 7
+
+
+@pytest.mark.parametrize(
+    ("answer", "deleted"),
+    [
+        ((200, b"<html>login</html>"), 0),
+        ((200, b""), 0),
+        ((200, b'{"id": "winner", "name": "merged"}'), 1),
+        ((200, b'"gone"'), 0),
+        ((200, b"null"), 1),
+        ((403, b"{}"), 0),
+        ((404, b"{}"), 1),
+        ((410, b"{}"), 1),
+        ((500, b"{}"), 0),
+    ],
+)
+def test_only_a_clear_answer_says_that_a_record_is_gone(
+    memory: ModuleType, tmp_path: Path, answer: tuple[int, bytes], deleted: int
+) -> None:
+    crm, connection = filled(memory), memory.connection(tmp_path)
+    run(crm, connection)
+    crm.remove("c0")
+    served = crm.send
+    crm.send = lambda request, *a, **k: (
+        crm.answer(request, *answer) if request.url.endswith("/c0") else served(request, *a, **k)
+    )
+    assert run(crm, connection, backoff=0.0).deleted == deleted
+    assert len(memory.current(connection)) == 7 - deleted
+
+
+def test_an_id_may_have_parts_and_a_part_several_places(memory: ModuleType, tmp_path: Path) -> None:
+    connection = memory.connection(tmp_path, id=["a", {"first_of": ["b", "c"]}], get=None)
+    crm = memory.MemoryCrm()
+    crm.faults[1] = b'{"total": 3, "contacts": [{"a": 1, "b": 2}, {"a": 1, "c": 2}, {"a": 1, "b": "", "c": 3}]}'
+    read = run(crm, connection)
+    assert (read.records, read.new, read.rejected) == (3, 2, 0)
+    assert set(memory.current(connection)) == {"1|2", "1|3"}
