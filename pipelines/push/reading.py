@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipelines.mapping.language import Entity
+from pipelines.mapping.wanted import plain_fields
 from pipelines.push.client import Client
 from pipelines.push.paths import MISSING, get
 from pipelines.push.template import batch_call, filled, search_values
@@ -45,6 +46,11 @@ class Reading:
         """Whether the CRM gives single records."""
         return self.entity.get is not None or self.entity.get_batch is not None
 
+    @property
+    def fields(self) -> list[str]:
+        """The CRM's names of what the mapping reads: what `{fields}` stands for."""
+        return plain_fields(self.entity)
+
     async def now(self, ids: Sequence[str]) -> dict[str, Any]:
         """The records as they are now; GONE for one that is not there. Empty where single records cannot be read."""
         batch = self.entity.get_batch
@@ -62,7 +68,7 @@ class Reading:
         request = self.entity.get
         assert request is not None
         try:
-            answer = await self.client.send(filled(request, {"id": id}), f"read {self.name}")
+            answer = await self.client.send(filled(request, {"id": id, "fields": self.fields}), f"read {self.name}")
         except CrmRefused as refused:
             if refused.status in NOT_THERE:
                 return GONE
@@ -75,7 +81,7 @@ class Reading:
         batch = self.entity.get_batch
         assert batch is not None
         members = [{"id": id, "value": id, "index": str(place)} for place, id in enumerate(ids)]
-        call = batch_call(batch, members, {"ids": ids, **search_values(list(ids))})
+        call = batch_call(batch, members, {"ids": ids, "fields": self.fields, **search_values(list(ids))})
         answer = await self.client.send(call, f"read {self.name}")
         selected = get(answer.data, batch.request.data_selector) if batch.request.data_selector else answer.data
         found = READERS[batch.reader](selected, [Sent(id, {"id": id}) for id in ids])
@@ -123,7 +129,7 @@ class Reading:
         for names in together:
             if not all(name in key for name in names):
                 continue
-            values = {**key, "value": key[names[0]]}
+            values = {**key, "value": key[names[0]], "fields": self.fields}
             answer = await self.client.send(filled(find.request, values), f"search {self.name}")
             found = await self._same(_listed(answer.data, find.request.data_selector), {n: key[n] for n in names})
             if found:
@@ -151,7 +157,7 @@ class Reading:
         assert find is not None
         assert find.batch is not None
         members = [{"value": value, "id": value, "index": str(place)} for place, value in enumerate(values)]
-        call = batch_call(find.batch, members, search_values(values))
+        call = batch_call(find.batch, members, {"fields": self.fields, **search_values(values)})
         try:
             answer = await self.client.send(call, f"search {self.name}")
         except CrmRefused as refused:

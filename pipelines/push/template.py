@@ -36,7 +36,7 @@ def filled(request: Request, values: Mapping[str, Any], body: Any = None) -> Cal
     return Call(
         request.method,
         _text(request.path, values, quoted=True),
-        {key: _fill(value, values) for key, value in request.params.items()},
+        {key: _parameter(value, values) for key, value in request.params.items()},
         {key: _text(value, values) for key, value in request.headers.items()},
         _fill(request.json_body, values) if body is None else body,
     )
@@ -54,8 +54,9 @@ def batch_call(batch: Batch, members: list[dict[str, Any]], values: Mapping[str,
     items = [shaped(batch.item, member) for member in members]
     body = _fill(batch.request.json_body, values)
     body = body if isinstance(body, dict) else {}
-    if batch.request.method != "GET":
-        put(body, batch.items, items) if batch.items != "$" else None
+    if batch.request.method == "GET":
+        return filled(batch.request, values)
+    put(body, batch.items, items) if batch.items != "$" else None
     return filled(batch.request, values, (items if batch.items == "$" else body) if body or items else None)
 
 
@@ -92,6 +93,12 @@ def _fill(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
         return {key: _fill(member, values) for key, member in value.items()}
     return [_fill(member, values) for member in value] if isinstance(value, list) else value
+
+
+def _parameter(value: Any, values: Mapping[str, Any]) -> Any:
+    """A parameter that is a name stands for its value; a list of values goes with commas."""
+    filled_in = _fill(value, values)
+    return _said(filled_in) if isinstance(filled_in, list) and isinstance(value, str) else filled_in
 
 
 def _text(value: str, values: Mapping[str, Any], *, quoted: bool = False) -> str:
