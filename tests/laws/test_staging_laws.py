@@ -86,11 +86,19 @@ values = st.recursive(
 records = st.dictionaries(st.sampled_from(KEYS), values, max_size=10)
 
 
+FEW = {name: FIELDS[name] for name in ("name", "email", "phones", "tags")}
+FEWER_PEOPLE = {
+    "contacts": PEOPLE["contacts"].model_copy(update={"fields": {n: PEOPLE["contacts"].fields[n] for n in FEW}})
+}
+
+
 @contextmanager
 def office(fields: dict[str, Any] | None = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Owner, Connection]]:
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         owner = Owner("law", Path(folder))
         with open_warehouse(owner) as con:
+            con.execute("set threads = 1")
+            con.execute("set disabled_optimizers = 'common_subexpressions,statistics_propagation,join_order'")
             yield con, owner, connect(owner, fields or FIELDS)
 
 
@@ -122,6 +130,7 @@ def histories(draw: st.DrawFn) -> list[Version]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @settings(max_examples=300)
 @given(st.lists(values | records, max_size=6))
 def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]) -> None:
@@ -138,19 +147,20 @@ def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @settings(max_examples=100)
 @given(histories(), st.randoms(use_true_random=False))
 def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) -> None:
-    with office() as (con, owner, connection):
+    with office(FEW) as (con, owner, connection):
         for load in dict.fromkeys(version.load for version in versions):
             log(owner, "crm", "contacts", [version for version in versions if version.load == load])
-            stage(con, connection, PEOPLE)
+            stage(con, connection, FEWER_PEOPLE)
         in_steps = tables(con)
     shuffled = list(versions)
     chance.shuffle(shuffled)
-    with office() as (con, owner, connection):
+    with office(FEW) as (con, owner, connection):
         log(owner, "crm", "contacts", shuffled)
-        stage(con, connection, PEOPLE)
+        stage(con, connection, FEWER_PEOPLE)
         at_once = tables(con)
     assert in_steps == at_once
 
@@ -167,14 +177,14 @@ def test_l7_what_is_no_value_is_neither_a_value_nor_an_edit(nothings: list[Any])
         history = [{"N": "Ann"}, *bad, {"N": "Ann"}]
         versions = [Version("1", r, n, f"2024-01-{n + 1:02d}") for n, r in enumerate(history)]
         log(owner, "crm", "contacts", versions[:-1])
-        stage(con, connection, PEOPLE)
+        stage(con, connection, FEWER_PEOPLE)
         row = rows(con, "staging.contacts")[0]
         assert row["name"] is None
         assert ("name" in row["absent_fields"]) == (nothings[-1] == "absent")
         assert ("name" in row["unreadable_fields"]) == (nothings[-1] == {"x": 1})
         assert rows(con, "staging.contacts_edits") == []
         log(owner, "crm", "contacts", [replace(versions[-1], load="load-2")])
-        stage(con, connection, PEOPLE)
+        stage(con, connection, FEWER_PEOPLE)
         assert [r["name"] for r in rows(con, "staging.contacts")] == ["Ann"]
         assert rows(con, "staging.contacts_edits") == []
 
