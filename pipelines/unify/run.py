@@ -18,7 +18,7 @@ from pipelines.unify import golden_ids, remembered, survivors
 from pipelines.unify.clusters import ClusterFinder, find_clusters
 from pipelines.unify.rules import Plan, plan_of
 from pipelines.unify.sources import Source
-from pipelines.unify.sql import existing, number, temp, texts
+from pipelines.unify.sql import existing, number, program, temp
 from pipelines.unify.staged import stage, versions
 from pipelines.warehouse.build import BUILDS, read_builds, record_build
 
@@ -144,7 +144,11 @@ class _Entities:
 
     def _inputs(self, plan: Plan) -> str:
         builds = read_builds(self.con)
-        words = [versions(self.con, plan.entity, self.tables), answers.stamp(self.state, plan.entity)]
+        words = [
+            versions(self.con, plan.entity, self.tables),
+            answers.stamp(self.state, plan.entity),
+            program("identity"),
+        ]
         words.append(remembered.load_pins(self.con, self.state, plan))
         for target in sorted({str(rule.to) for rule in plan.references}):
             build = builds.get(f"unified.{target}")
@@ -208,7 +212,7 @@ def _check_conservation(con: duckdb.DuckDBPyConnection, plan: Plan, records: int
 
 
 def _logic(plan: Plan) -> str:
-    return _hash([plan.schema.model_dump_json(), repr(plan.rules), repr(plan.connections), texts()])
+    return _hash([plan.schema.model_dump_json(), repr(plan.rules), repr(plan.connections), program("unify")])
 
 
 def _hash(words: Sequence[str]) -> str:

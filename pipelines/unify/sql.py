@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
+from hashlib import md5
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -47,6 +49,10 @@ def existing(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
     return frozenset(name for (name,) in found)
 
 
-def texts() -> str:
-    """All models of unify as one text: part of what golden tables are made from."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(MODELS.glob("unify_*.sql")))
+@cache
+def program(part: str) -> str:
+    """Hash of the program that makes golden tables: `unify` for what survives, `identity` for who is who."""
+    code = Path(__file__).parent / ("identity" if part == "identity" else "")
+    files = [*MODELS.glob(f"{part}_*.sql"), *code.glob("*.py"), *code.glob("*.yml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(files))
+    return md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -2,6 +2,9 @@
 
 `make_all` replaces the entity's tables; `make_affected` only the golden records in `affected`. Both run the same models
 over `placed`, so that the one leaves what the other would.
+
+Changes are written down from the second build on. They are part of the warehouse and begin anew with it: what the
+golden records are now can be derived from raw and state, what they were at each run in between cannot.
 """
 
 from __future__ import annotations

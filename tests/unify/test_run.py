@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.state import answers, rows
+from pipelines.state.push_tables import created
 from pipelines.unify import survivors
 from pipelines.unify.run import ConservationError
 
@@ -200,3 +202,32 @@ def test_people_are_recognised_by_the_model_of_the_schema(tmp_path: Path, contac
     pairs = "select record_key_a, record_key_b from unified.contact_matches where decision = 'match'"
     assert world.con.execute(pairs).fetchall() == [("a:1", "b:1")]
     world.close()
+
+
+def test_an_operators_word_joins_and_is_heard_at_once(world: Any, contact: Any) -> None:
+    world.stage("users", [contact("a:u1", email="sue@x.org"), contact("b:u1", email="susan@x.org")])
+    world.unify()
+    assert len(world.golden("users")) == 2
+    answers.put(world.state, "users", ("b:u1", "a:u1"), "same", "tim")
+    world.unify()
+    assert world.groups("users") == {frozenset({"a:u1", "b:u1"})}
+
+
+def test_a_record_made_by_us_is_known_to_be_the_one_it_was_made_for(world: Any, contact: Any) -> None:
+    heard: list[tuple[str, str, str]] = []
+    find = world.find
+
+    def listening(con: Any, plan: Any) -> None:
+        if plan.entity == "contacts":
+            heard.extend(con.execute("from answers").fetchall())
+        find(con, plan)
+
+    world.find = listening
+    world.stage("contacts", [contact("a:1", nickname="ann"), contact("a:2", nickname="bob")])
+    world.unify()
+    golden_id = world.ids()["a:1"]
+    with world.state.write() as connection:
+        rows.upsert(connection, created, [("contacts", "b:9", "b", golden_id, "intent", "run", "made", 1)])
+    world.stage("contacts", [contact("a:1", nickname="ann"), contact("a:2", nickname="bob"), contact("b:9")])
+    world.unify()
+    assert heard == [("a:1", "b:9", "same")]
