@@ -1,4 +1,4 @@
-"""What operators said: `same` pairs start out together, `different` pairs never meet, not even through third records."""
+"""What operators said: `same` pairs start together, `different` pairs never meet, not even through third records."""
 
 from __future__ import annotations
 

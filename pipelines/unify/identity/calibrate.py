@@ -2,8 +2,8 @@
 
 Three things differ between sets and can be seen without labels: how many pairs are one person (the prior), how dirty
 each column is (what agreement looks like among records that are certainly one person), and what strangers look like
-(pairs drawn at random). A column's dirt is measured only on pairs that are certain *without that column*, and is blended
-with what the shipped weights say, so that a column nobody can judge keeps its weights. Households are never
+(pairs drawn at random). A column's dirt is measured only on pairs that are certain *without that column*, and is
+blended with what the shipped weights say, so that a column nobody can judge keeps its weights. Households are never
 re-estimated from candidates: that is what lets re-trained models wander.
 """
 

@@ -10,7 +10,7 @@ from pipelines.unify.identity.declaration import Candidate, IdentityDeclaration
 from pipelines.unify.identity.sqlmodels import build, render
 
 WIDER_KEYS = 200_000
-"""In a set of n records, a "wider" key may be shared by up to this / n records: 200 of a thousand, 20 of ten thousand."""
+"""In a set of n records, a "wider" key may be shared by up to this / n of them: 200 of 1,000, 20 of 10,000."""
 
 
 def make_pairs(

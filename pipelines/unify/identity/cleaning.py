@@ -1,4 +1,4 @@
-"""Cleaning functions, as DuckDB macros: one value in, the form in which it is compared out, NULL where it says nothing."""
+"""Cleaning functions, as DuckDB macros: a value in, the form in which it is compared out, NULL if it is none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 import duckdb
 
 from pipelines.unify.identity.vocabulary import sql_list, sql_text, vocabulary
+
+DATES = "['%m/%d/%Y', '%d/%m/%Y', '%d.%m.%Y', '%Y/%m/%d', '%d %b %Y', '%b %d, %Y', '%d-%m-%Y']"
+"""Writings of a date besides ISO 8601; of two that fit the first is taken."""
 
 
 def _email() -> str:
@@ -34,10 +37,11 @@ def _macros() -> dict[str, str]:
     return {
         "clean_email(x)": _email(),
         "clean_phone(x)": f"""case
-            when regexp_full_match(x, '\\+[0-9]{{8,15}}') then case when not list_contains({nobody}, right(x, 7)) then x end
+            when regexp_full_match(x, '\\+[0-9]{{8,15}}')
+                then case when not list_contains({nobody}, right(x, 7)) then x end
             when length({digits}) >= 8 and not list_contains({nobody}, right({digits}, 7)) then {digits}
         end""",
-        "clean_words(x)": "nullif(array_to_string(string_split_regex(lower(strip_accents(x)), '[^\\p{L}\\p{N}]+'), ''), '')",
+        "clean_words(x)": f"nullif(array_to_string({tokens}, ''), '')",
         "clean_company(x)": f"""nullif(array_to_string(list_filter({tokens},
             lambda word: not list_contains({sql_list(words["company_words"])}, word)), ''), '')""",
         "clean_street(x)": f"""nullif(array_to_string(list_filter(string_split_regex(x, '[^\\p{{L}}\\p{{N}}]+'),
@@ -49,12 +53,14 @@ def _macros() -> dict[str, str]:
         "clean_number(x)": "nullif(upper(regexp_replace(x, '[^\\p{L}\\p{N}]', '', 'g')), '')",
         "clean_birth(x)": f"""nullif(list_filter([coalesce(
             strftime(try_cast(x as date), '%Y%m%d'),
-            strftime(try_strptime(x, ['%m/%d/%Y', '%d/%m/%Y', '%d.%m.%Y', '%Y/%m/%d', '%d %b %Y', '%b %d, %Y', '%d-%m-%Y']), '%Y%m%d'),
+            strftime(try_strptime(x, {DATES}), '%Y%m%d'),
             regexp_extract(x, '^[0-9]{{8}}$')
         )], lambda day: not list_contains({sql_list(words["no_birth_dates"])}, day))[1], '')""",
         "clean_line(x)": """(with line as (select lower(strip_accents(x)) as text)
             select nullif(trim(concat_ws(' ', regexp_extract(text, '([0-9]+[a-z]?)(-[0-9]+)? ', 1),
-                clean_street(regexp_extract(text, '[0-9]+[a-z]?(?:-[0-9]+)? +(.*?)(?:,? *(?:apartment|apt|unit|suite|ste|flat|#).*)?$', 1)))), '')
+                clean_street(regexp_extract(
+                    text, '[0-9]+[a-z]?(?:-[0-9]+)? +(.*?)(?:,? *(?:apartment|apt|unit|suite|ste|flat|#).*)?$', 1
+                )))), '')
             from line)""",
         "clean_unit(x)": """nullif(regexp_extract(lower(x),
             '(?:apartment|apt|unit|suite|ste|flat|#)\\.? *#?([0-9a-z-]+)', 1), '')""",
@@ -73,8 +79,8 @@ def _macros() -> dict[str, str]:
                 then coalesce(family = other_given or is_near(family, other_given), true)
             else false
         end""",
-        # Addresses that differ in a letter. In a number: two people of one name; in the first letter: two of one family;
-        # in dots or in who hosts the mail: nothing but the same name again.
+        # Addresses that differ in a letter. In a number: two people of one name; in the first letter: two of one
+        # family; in dots or in who hosts the mail: nothing but the same name again.
         "is_near_email(x, y)": """case
             when ascii(x) = ascii(y) and abs(length(x) - length(y)) <= 2 and least(length(x), length(y)) >= 12
                 and jaro_winkler_similarity(x, y) >= 0.9

@@ -21,7 +21,7 @@ COMPLETE_UP_TO = 80
 MOST_BITS = 8
 """No single pair pulls a cluster together or apart with more than this."""
 SILENCE_BITS = 1
-"""What a pair without contradiction pulls apart at most: a record with a phone and one with an e-mail are no argument."""
+"""What a pair without contradiction pulls apart at most: a phone here and an e-mail there are no argument."""
 
 
 def make_components(con: duckdb.DuckDBPyConnection) -> None:
@@ -81,7 +81,9 @@ def make_members(
         """create or replace temp table identity_members as
            select c.rid, case when i.rid is null then c.component else coalesce(s.same, c.rid) end as cluster
            from identity_components as c
-           left join (select a as rid from identity_inner_scores union select b from identity_inner_scores) as i using (rid)
+           left join (
+               select a as rid from identity_inner_scores union select b from identity_inner_scores
+           ) as i using (rid)
            left join identity_same as s using (rid)"""
     )
     merge_best(con, match_bits=match_bits, largest=guards.largest)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from pipelines.unify.identity.sqlmodels import render
+from pipelines.unify.identity.sqlmodels import build
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ def evaluate(con: duckdb.DuckDBPyConnection, clusters: str, truth: str) -> Quali
         clusters: table with record_key and cluster.
         truth: table with record_key and truth (any type).
     """
-    con.execute(
-        f"create or replace temp table identity_overlaps as {render('identity_overlaps', clusters=clusters, truth=truth)}"
-    )
+    build(con, "identity_overlaps", clusters=clusters, truth=truth)
     records, found, known, both, precise, complete = con.execute(
         """with c as (select sum(records) as n from identity_overlaps group by cluster),
                 t as (select sum(records) as n from identity_overlaps group by truth)

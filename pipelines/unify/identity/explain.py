@@ -62,7 +62,8 @@ def make_pair_scores(
     con.executemany("insert into identity_asked values (?, ?)", [list(pair) for pair in pairs])
     con.execute(
         f"""create or replace temp table identity_few as select * from {tables.known}
-            where record_key in (select record_key_a from identity_asked union select record_key_b from identity_asked)"""
+            where record_key in (
+                select record_key_a from identity_asked union select record_key_b from identity_asked)"""
     )
     make_pairs(
         con,

@@ -38,7 +38,8 @@ def find_people(con: duckdb.DuckDBPyConnection, plan: _Plan, *, schema: str = "u
         summary = match(con, "staged", declaration, model=learned, answers="answers", output_schema=schema)
     keep_model(con, declaration, summary.model, schema)
     con.execute(
-        f"create or replace temp table clusters as select record_key, cluster, matched_by from {summary.tables.clusters}"
+        f"""create or replace temp table clusters as
+            select record_key, cluster, matched_by from {summary.tables.clusters}"""
     )
     return summary
 

@@ -29,7 +29,7 @@ def look_again(
     tables: Tables,
     changed: str,
 ) -> set[str]:
-    """Bring the comparable records up to date; fill `identity_touched` (rid): the records whose pairs may be others now.
+    """Bring the comparable records up to date; fill `identity_touched` (rid): whose pairs may be others now.
 
     Returns:
         The columns of the records.
@@ -39,7 +39,8 @@ def look_again(
             select distinct hash(record_key::varchar) as rid, record_key::varchar as record_key from {changed}"""
     )
     con.execute(
-        f"create or replace temp table identity_old as select k.* from {tables.known} as k semi join identity_changed using (rid)"
+        f"""create or replace temp table identity_old as
+            select k.* from {tables.known} as k semi join identity_changed using (rid)"""
     )
     con.execute(
         f"""create or replace temp table identity_source as

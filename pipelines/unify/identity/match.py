@@ -18,8 +18,8 @@ from pipelines.unify.identity.calibrate import calibrate
 from pipelines.unify.identity.candidates import make_pairs
 from pipelines.unify.identity.clusters import make_members
 from pipelines.unify.identity.declaration import IdentityDeclaration
-from pipelines.unify.identity.model import Model, load_model
 from pipelines.unify.identity.incremental import keep_unchanged, look_again, widen
+from pipelines.unify.identity.model import Model, load_model
 from pipelines.unify.identity.records import make_frequencies, make_known, make_records
 from pipelines.unify.identity.rules import match_by_rules
 from pipelines.unify.identity.scoring import make_scores
@@ -78,7 +78,7 @@ def match(
         con: connection that holds the records; results are written to it.
         records: table or view, one row per source record: record_key and any canonical columns.
         declaration: the `identity:` block of the entity's schema.
-        model: a calibrated model, used as it is, with the frequencies that are already in the connection where they are;
+        model: a calibrated model, used as it is, with the frequencies that are in the connection already;
             None calibrates the shipped one on these records.
         answers: table of operators' answers (record_key_a, record_key_b, answer: same or different).
         output_schema: schema of the tables made: `<entity>_matches` (pairs with evidence and decision) and

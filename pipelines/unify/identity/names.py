@@ -10,8 +10,6 @@ import pyarrow as pa
 from anyascii import anyascii
 from nicknames import name_triplets
 
-from pipelines.unify.identity.sqlmodels import build
-
 CHUNK = 50_000
 FOREIGN_COLUMNS = ("first_name", "middle_name", "last_name", "nickname", "name", "company", "street", "city")
 
@@ -31,7 +29,7 @@ def nickname_pairs() -> frozenset[tuple[str, str]]:
 
 @cache
 def formal_names() -> dict[str, str]:
-    """One formal name per nickname, for counting people: the one with most nicknames, then the first in the alphabet."""
+    """One formal name per nickname, for counting people: the one with most nicknames, then the first by letters."""
     nicknames: dict[str, set[str]] = {}
     for triplet in name_triplets():
         nicknames.setdefault(triplet.name1.lower(), set()).add(triplet.name2.lower())
@@ -65,7 +63,8 @@ def make_ascii(con: duckdb.DuckDBPyConnection, records: str, columns: set[str]) 
     foreign = set()
     for column in sorted(columns & set(FOREIGN_COLUMNS)):
         strange = con.sql(
-            f"select distinct trim({column}) as value from {records} where regexp_matches(strip_accents({column}), '[^\\x00-\\x7F]')"
+            f"""select distinct trim({column}) as value from {records}
+                where regexp_matches(strip_accents({column}), '[^\\x00-\\x7F]')"""
         ).to_arrow_table()
         for batch in strange.to_batches(max_chunksize=CHUNK):
             values = batch.column(0).to_pylist()

@@ -1,6 +1,7 @@
 """Splink's published settings for people: what a reader of its documentation would run, to measure ours beside it.
 
-Source: Splink documentation, "Tutorial" and "Deduplicate 50k rows historical persons" (moj-analytical-services.github.io/splink).
+Source: Splink documentation, "Tutorial" and "Deduplicate 50k rows historical persons"
+(moj-analytical-services.github.io/splink).
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def published_clusters(con: duckdb.DuckDBPyConnection, people: str, clusters: st
         "national_id": cl.LevenshteinAtThresholds("national_id", 2),
         "street": cl.JaroWinklerAtThresholds("street", [0.9, 0.8]),
     }
-    keys = [["first_name", "last_name"], ["last_name", "birth_date"], ["email"], ["phone"], ["first_name", "birth_date"],
-            ["last_name", "postal_code"], ["national_id"]]  # fmt: skip
+    keys = [["first_name", "last_name"], ["last_name", "birth_date"], ["email"], ["phone"],
+            ["first_name", "birth_date"], ["last_name", "postal_code"], ["national_id"]]  # fmt: skip
     if con.execute(f"select count(*) from {people}").fetchall()[0][0] <= SMALL:
         keys = [["last_name"], ["first_name", "city"], *keys]  # as in the tutorial
     keys = [key for key in keys if set(key) <= columns]

@@ -13,11 +13,17 @@ import pytest
 from pipelines.unify.identity.declaration import IdentityDeclaration, load_declaration
 
 Row = dict[str, Any]
-GIVEN = "Alice Bruno Carla Dmitri Elena Farid Greta Hugo Ines Jonas Katya Leo Mona Nils Olga Pavel Rosa Sven Tilda Uma".split()
-FAMILY = (
-    "Abara Bianchi Castro Dvorak Eriksen Fischer Garcia Horvat Ivanov Jensen Kowalski Lindqvist Moreau Novak".split()
-)
-STREETS = "Maple Oak Harbour Station Mill Church Victoria Kings Orchard Garden".split()
+GIVEN = [
+    "Alice", "Bruno", "Carla", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katya", "Leo",
+    "Mona", "Nils", "Olga", "Pavel", "Rosa", "Sven", "Tilda", "Uma",
+]  # fmt: skip
+FAMILY = [
+    "Abara", "Bianchi", "Castro", "Dvorak", "Eriksen", "Fischer", "Garcia", "Horvat", "Ivanov", "Jensen",
+    "Kowalski", "Lindqvist", "Moreau", "Novak",
+]  # fmt: skip
+STREETS = [
+    "Maple", "Oak", "Harbour", "Station", "Mill", "Church", "Victoria", "Kings", "Orchard", "Garden",
+]  # fmt: skip
 
 
 def person(number: int, chance: random.Random) -> Row:
@@ -73,7 +79,7 @@ def declaration() -> IdentityDeclaration:
     return load_declaration("contacts")
 
 
-@pytest.fixture()
+@pytest.fixture
 def con() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 

@@ -22,7 +22,7 @@ BOTH = {
 """What the two records of a case share unless it says otherwise."""
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(con: Any, declaration: Any, make_world: Any, put_rows: Any) -> Any:
     """Match two records within a world of others; returns the summary and whether the two are one."""
 
@@ -114,7 +114,8 @@ def test_roles_and_placeholders_tie_nobody(run: Any, con: Any, shared: dict[str,
     )
     assert not joined
     assert not con.execute(
-        f"select count(*) from {summary.tables.matches} where evidence like '%email%' and record_key_a like 'x:%' and record_key_b like 'x:%'"
+        f"select count(*) from {summary.tables.matches} where evidence like '%email%'"
+        " and record_key_a like 'x:%' and record_key_b like 'x:%'"
     ).fetchall()[0][0]
 
 
@@ -140,8 +141,8 @@ def test_what_is_missing_switches_itself_off(
 
 
 def test_lists_of_mailboxes_and_phones_count(con: Any, declaration: Any, make_world: Any, put_rows: Any) -> None:
-    rows = [*make_world(60), {"record_key": "x:1", "first_name": "Robert", "last_name": "Ellison", "email": "r@one.org"},
-            {"record_key": "x:2", "first_name": "Robert", "last_name": "Ellison", "email": "office@two.org"}]  # fmt: skip
+    rows = [*make_world(60), *({"record_key": key, "first_name": "Robert", "last_name": "Ellison", "email": email}
+            for key, email in [("x:1", "r@one.org"), ("x:2", "desk@two.org")])]  # fmt: skip
     put_rows(con, rows)
     con.execute(
         "create table listed as select *, case when record_key = 'x:2' then ['r@one.org'] end as emails from people"

@@ -57,7 +57,7 @@ def test_an_unrelated_record_changes_no_cluster(
 @FEW
 @given(data=st.data())
 def test_different_is_never_overruled_not_even_through_third_records(
-    fixed: Any, declaration: Any, put_rows: Any, groups_of: Any, data: st.DataObject
+    fixed: Any, declaration: Any, put_rows: Any, data: st.DataObject
 ) -> None:
     con, first, rows = fixed
     keys = [row["record_key"] for row in rows]

@@ -21,9 +21,12 @@ def clusters(con: Any, put_rows: Any, groups_of: Any, entity: str, *rows: dict[s
 @pytest.mark.parametrize(
     ("one", "other", "joined"),
     [
-        ({"address": "12 High Street Apt 4", "postal_code": "78701"}, {"address": "12 HIGH ST #4, Austin", "postal_code": "78701-1234"}, True),
-        ({"address": "12 High Street Apt 4", "postal_code": "78701"}, {"address": "12 High Street Apt 5", "postal_code": "78701"}, False),
-        ({"street_number": "12", "street_name": "High St", "city": "Austin"}, {"address": "12 High Street, Austin", "city": "austin"}, True),
+        ({"address": "12 High Street Apt 4", "postal_code": "78701"},
+         {"address": "12 HIGH ST #4, Austin", "postal_code": "78701-1234"}, True),
+        ({"address": "12 High Street Apt 4", "postal_code": "78701"},
+         {"address": "12 High Street Apt 5", "postal_code": "78701"}, False),
+        ({"street_number": "12", "street_name": "High St", "city": "Austin"},
+         {"address": "12 High Street, Austin", "city": "austin"}, True),
         ({"listing_id": "ML-81", "address": "1 Elm Rd"}, {"listing_id": "ml 81", "address": "One Elm Road"}, True),
         ({"listing_id": "ML-81", "unit_number": "1"}, {"listing_id": "ML81", "unit_number": "2"}, False),
         ({"address": "12 High Street"}, {"address": "14 High Street"}, False),
