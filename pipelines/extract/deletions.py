@@ -144,7 +144,8 @@ def _ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
         return []
     gone = []
     entity = job.entity
-    layout = Layout(request.data_selector, entity.key, entity.modified, intake.layout.timezone)
+    zone = intake.layout.timezone
+    layout = Layout(request.data_selector, entity.key, entity.modified, zone, entity.only_with)
     current = Current(job.table(), f"{job.name}_get", whole=False)
     alive = Intake(job.con, f"{job.name}_get", layout, job.folder, current=current, floor=job.floor)
     with ThreadPoolExecutor(job.connection.wire.concurrency) as pool:
@@ -204,8 +205,9 @@ def _is_there(job: Job, response: Response, request: Request, record_id: str) ->
         record = record[0] if record else None
     if not found or not isinstance(record, dict | None):
         return None
-    key = "|".join(filter(None, (_first(record, ways) for ways in job.entity.key))) if record else ""
-    return key == record_id if record else False
+    if not record or not all(_first(record, [path]) for path in job.entity.only_with):
+        return False
+    return "|".join(filter(None, (_first(record, ways) for ways in job.entity.key))) == record_id
 
 
 def _first(record: Any, paths: Iterable[str]) -> str:

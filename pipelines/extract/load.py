@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+# what is loaded is in the raw file; a second copy of people's data beside it helps nobody
+os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
 
 import dlt
 import duckdb
@@ -53,6 +55,12 @@ class Folder:
         """Removes what an interrupted run left."""
         shutil.rmtree(self.spool, ignore_errors=True)
         self.spool.mkdir(parents=True)
+
+    def tidy(self) -> None:
+        """Removes what is no longer needed after a run: the spool, and dlt's notes of packages that are loaded."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+        loaded = self.connection.owner.dlt_dir / pipeline_name(self.connection) / "load" / "loaded"
+        shutil.rmtree(loaded, ignore_errors=True)
 
     def has_pending(self) -> bool:
         """True if a load package waits; looks at the folders alone, because most runs have none."""

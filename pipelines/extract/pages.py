@@ -6,6 +6,7 @@ rest lies down as a Parquet file for dlt. Numbers of any length survive, because
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,12 +28,14 @@ class Layout:
     """Where things stand in an answer and in its records.
 
     A record's id is made of all parts of `key` that hold something, joined by `|`; of a part's places the first counts.
+    A record that holds nothing at one of the paths of `only_with` is of another kind, and none of ours.
     """
 
     selector: str | None
     key: list[list[str]]
     modified: str | None
     timezone: str = "UTC"
+    only_with: Sequence[str] = ()
 
 
 @dataclass
@@ -99,6 +102,7 @@ class Intake:
     ) -> None:
         self.con, self.name, self.layout, self.folder = con, name, layout, folder
         self.current, self.floor = current, floor
+        self.limit: int | None = None
         self.files: list[Path] = []
         self.rows = 0
         self.tally = Tally()
@@ -154,6 +158,8 @@ class Intake:
 
     def _digest(self, source: str, pages: list[Any] | None) -> None:
         name, current = self.name, self.current
+        if self.limit is not None:
+            source = f"from ({source}) limit {max(0, self.limit - self.tally.records)}"
         self.con.execute(batch_sql(name, self.layout, source), pages)
         current.prepare(self.con, f"batch_{name}")
         self.con.execute(f"""insert into read_{name}
@@ -204,7 +210,7 @@ def batch_sql(name: str, layout: Layout, source: str) -> str:
     picked = ", ".join(literal(json_path(p)) for p in [*paths, *([layout.modified] if layout.modified else [])])
     key = f"nullif(concat_ws('|', {', '.join(parts)}), '')" if len(parts) > 1 else parts[0]
     return f"""create or replace temp table batch_{name} as
-        with record as ({source}),
+        with record as ({_ours(source, layout.only_with)}),
         picked as (select record, seen, md5(record) as hash, json_extract_string(record, [{picked}]) as x from record),
         keyed as (select record, seen, hash, {modified} as modified, {key} as key from picked)
         select coalesce(key, '?' || hash) as id, hash, hash(hash) as h, modified, seen, record,
@@ -212,6 +218,13 @@ def batch_sql(name: str, layout: Layout, source: str) -> str:
                 when json_type(record) <> 'OBJECT' then 'not an object'
                 else {literal("no id at " + ", ".join(" or ".join(ways) for ways in layout.key))} end as problem
         from keyed"""
+
+
+def _ours(source: str, only_with: Sequence[str]) -> str:
+    """Rows (record, seen) without records of another kind; what is no object stays, to be set aside."""
+    held = (f"json_extract_string(record, {literal(json_path(path))})" for path in only_with)
+    some = " and ".join(f"coalesce({text} not in ('', '[]', '{{}}'), false)" for text in held)
+    return f"select * from ({source}) where json_type(record) <> 'OBJECT' or {some}" if some else source
 
 
 def copy_sql(query: str, path: Path) -> str:

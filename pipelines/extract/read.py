@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -126,6 +127,7 @@ def read_entity(job: Job) -> Outcome:
         problem = (
             caught if isinstance(caught, CrmError) else CrmUnreachable(label, f"Failed to read {job.name}: {caught}")
         )
+        logging.getLogger("crosswalk").error("[%s] %s", label, problem)
         nothing = EntityRead(job.name, 0, 0, 0, 0, 0, 0, False, 0, time.monotonic() - started, None)
         return Outcome(nothing, error=problem)
     finally:
@@ -150,8 +152,9 @@ class _Reader:
         self.current = Current(job.table(), job.name, whole=whole)
         zone = job.connection.wire.timezone
         selector = job.entity.get.data_selector if job.only and job.entity.get else extract.data_selector
-        layout = Layout(selector, job.entity.key, job.entity.modified, zone)
+        layout = Layout(selector, job.entity.key, job.entity.modified, zone, job.entity.only_with)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
+        self.intake.limit = job.limit
         self.paginator: Paginator = build_paginator(extract.paginator)
         self.rejected: list[tuple[str, str]] = []
         self.warnings: list[str] = []
@@ -203,7 +206,7 @@ class _Reader:
         for file in files.found_files(job.connection.mapping.label, path, self.entity.extract.path):
             seen = max(time.time_ns() // 1000, job.floor)
             rows = files.rows_sql(file, seen, rejects)
-            self.intake.take_query(rows if job.limit is None else f"from ({rows}) limit {job.limit}")
+            self.intake.take_query(rows)
             self.pages += 1
         self.intake.flush()
         self.rejected += files.rejected_lines(job.con, rejects)

@@ -91,6 +91,7 @@ def _keep(
     tables = {v.entity for v in versions} | set(touched)
     if notes or tables:
         raw.note(connection.owner.raw(connection.name), folder.spool, notes, sorted(tables))
+    folder.tidy()
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if failed:
         raise failed[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from base64 import b64encode
@@ -15,6 +16,8 @@ from pipelines.wire.credentials import Auth, Headers
 from pipelines.wire.hosts import host_of
 from pipelines.wire.limiter import QuotaExhausted
 from pipelines.wire.tokens import Token, TokenStore, shared_tokens
+
+logger = logging.getLogger("crosswalk")
 
 
 class OAuth2(Auth):
@@ -117,6 +120,7 @@ class OAuth2(Auth):
             why = at(answer, "error_description") or at(answer, "error") or at(answer, "message") or ""
             raise errors.authentication_failed(wire.label, wire.redact, response, str(why))
         base = at(answer, self._base_url_from) if self._base_url_from else None
+        logger.info("[%s] Authentication successful", wire.label)
         lifetime = _seconds(at(answer, self._expires_path)) or self._lifetime
         return Token(str(value), time.monotonic() + lifetime, lifetime, f"{base}{self._base_path}" if base else None)
 

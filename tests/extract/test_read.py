@@ -217,9 +217,9 @@ def test_pilots_leave_bookmark_and_deletions_alone(memory: ModuleType, tmp_path:
     crm = filled(memory)
     connection = memory.connection(tmp_path, extract=SINCE)
     limited = run(crm, connection, limit=2)
-    assert (limited.records, limited.complete, limited.bookmark) == (3, False, None)
+    assert (limited.records, limited.complete, limited.bookmark) == (2, False, None)
     full = run(crm, connection)
-    assert (full.new, full.unchanged, full.full) == (4, 3, True)
+    assert (full.new, full.unchanged, full.full) == (5, 2, True)
     crm.put("c5", name="Grace")
     one = run(crm, connection, only="c5")
     assert (one.records, one.changed, one.deleted, crm.calls["list"]) == (1, 1, 0, 0)
@@ -372,3 +372,12 @@ def test_an_id_may_have_parts_and_a_part_several_places(memory: ModuleType, tmp_
     read = run(crm, connection)
     assert (read.records, read.new, read.rejected) == (3, 2, 0)
     assert set(memory.current(connection)) == {"1|2", "1|3"}
+
+
+def test_nothing_of_the_data_stays_beside_the_raw_file(memory: ModuleType, tmp_path: Path) -> None:
+    crm, connection = filled(memory), memory.connection(tmp_path)
+    crm.put("c1", name="Wilhelmina Unmistakable")
+    run(crm, connection)
+    beside = [p for p in connection.owner.dlt_dir.rglob("*") if p.is_file()]
+    assert beside
+    assert not [p for p in beside if p.suffix == ".parquet" or b"Unmistakable" in p.read_bytes()]
