@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from pipelines.connections.connection import Connection
 from pipelines.connections.redact import Redactor
 from pipelines.push.template import Call
 from pipelines.wire import errors
-from pipelines.wire.auth import Auth, OAuth2, build_auth
+from pipelines.wire.auth import Auth, build_auth
 from pipelines.wire.limiter import Limiter, QuotaExhausted
+from pipelines.wire.oauth import OAuth2
 from pipelines.wire.readable import Unreadable, parse
 from pipelines.wire.throttle import is_throttled, retry_after
 
@@ -74,6 +76,7 @@ class Client:
         self._auth: Auth | None = build_auth(connection.wire.auth)
         self._credentials: tuple[float, dict[str, str], str] | None = None
         self._login = asyncio.Lock()
+        self._places = asyncio.Semaphore(connection.wire.concurrency)
         most = connection.wire.concurrency
         self._http = httpx.AsyncClient(
             http2=transport is None and (connection.wire.base_url or "").startswith("https"),
@@ -110,9 +113,15 @@ class Client:
             errors.CrmRefused: any other 4xx.
             errors.CrmUnreachable: no usable answer after all tries.
         """
+        try:
+            return await self._attempt(call, what, repeatable)
+        except _Again as again:
+            if tries <= 1:
+                raise again.cause from None
+        await asyncio.sleep(self._backoff * random.uniform(0.5, 1.5))
         waits = wait_exponential(multiplier=self._backoff, max=30) + wait_random(0, self._backoff)
         attempts = AsyncRetrying(
-            stop=stop_after_attempt(tries), wait=waits, retry=retry_if_exception_type(_Again), reraise=True
+            stop=stop_after_attempt(tries - 1), wait=waits, retry=retry_if_exception_type(_Again), reraise=True
         )
         try:
             async for attempt in attempts:
@@ -166,7 +175,8 @@ class Client:
             raise errors.CrmThrottled(self.label, f"Failed to {what}", details=str(used_up)) from None
         self.calls += 1
         try:
-            return await self._http.send(request), headers.get("Authorization", "")
+            async with self._places:  # httpx's own queue of waiting calls takes time that grows with its square
+                return await self._http.send(request), headers.get("Authorization", "")
         except httpx.HTTPError as problem:
             failed = errors.unreachable(self.label, what, self.redact, problem, self._connection.wire.timeout)
             if repeatable or isinstance(problem, NOT_SENT):

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipelines.push.write import values_of
@@ -36,7 +37,7 @@ class Unit:
     current: Any = None
     holds: Mapping[str, str | None] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """Canonical values to be written, by field."""
         return values_of({change.field: change.new for change in self.intent.changes})

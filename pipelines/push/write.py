@@ -173,9 +173,12 @@ class Writer:
         members += [_new_member(field, one) for one in made if _plain(one) not in there]
 
 
+_EXACT = json.JSONDecoder(parse_float=Decimal)
+
+
 def values_of(changes: Mapping[str, str | None]) -> dict[str, Any]:
     """JSON texts as values; numbers stay exact."""
-    return {name: None if text is None else json.loads(text, parse_float=Decimal) for name, text in changes.items()}
+    return {name: None if text is None else _EXACT.decode(text) for name, text in changes.items()}
 
 
 def wrapped(body: dict[str, Any], wrap: str | None) -> dict[str, Any]:
