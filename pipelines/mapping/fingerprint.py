@@ -29,7 +29,7 @@ def extract_fingerprint(mapping: Mapping, entity: str) -> str:
     Not when only speed, login or limits change.
     """
     block = mapping.entities[entity]
-    parts = _meaning(block, {"extract", "id", "modified", "deleted"})
+    parts = _meaning(block, {"extract", "id", "only_with", "modified", "deleted"})
     asked_for = _names_read(block) if "{fields}" in json.dumps(parts) else []
     return _hash([LANGUAGE, mapping.connection.kind, mapping.connection.path, parts, asked_for])
 

@@ -174,6 +174,11 @@ class Entity(Strict):
     get: Request | None = Field(None, description="One record by {id}: confirms absences, reads back, checks freshness")
     get_batch: Batch | None = Field(None, description="Many records by id in one call, instead of `get`")
     id: Choice | list[Choice] = Field(description="Where the key is; a list: its parts, all of them together")
+    only_with: list[Path] = Field(
+        default_factory=list,
+        description="Where a list holds records of several kinds: only those that hold something at these paths are of "
+        "this entity",
+    )
     modified: Path | None = None
     deleted: Deleted | None = None
     where: str | None = Field(None, description="SQL over canonical names; what leaves it is frozen, not deleted")

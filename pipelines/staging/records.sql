@@ -80,6 +80,9 @@ typed as not materialized (
         {%- for name, field in layout.schema.fields.items() %},
         {{ value_of(name, field) }} as {{ name | ident }}
         {%- endfor %}
+        {%- if purpose == "staging" %},
+        {{ layout.custom }} as custom
+        {%- endif %}
 
     from meant
 )
@@ -98,7 +101,7 @@ select
     {% for name in layout.schema.fields %}
     {{ name | ident }},
     {% endfor %}
-    {{ layout.custom }} as custom,
+    custom,
     {{ names_where("absent") }} as absent_fields,
     {{ names_where("failed") }} as unreadable_fields,
     hash as raw_hash,
