@@ -1,0 +1,43 @@
+"""The state in PostgreSQL; runs where TEST_DATABASE_URL names a server and psycopg is installed."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from pipelines.connections.owner import Owner
+from pipelines.state import intents, ledger, registry, snapshot
+from pipelines.state.database import State, open_state
+from pipelines.state.intents import Change, Intent
+from pipelines.state.ledger import Outcome
+
+URL = os.environ.get("TEST_DATABASE_URL")
+pytestmark = pytest.mark.skipif(URL is None, reason="TEST_DATABASE_URL is not set")
+
+
+@pytest.fixture
+def states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[State]:
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("DATABASE_URL", str(URL))
+    return [open_state(Owner(f"{name}-{tmp_path.name}"[:60], tmp_path)) for name in ("Ann", "ann")]
+
+
+def test_owners_are_apart_and_everything_comes_back(states: list[State]) -> None:
+    ann, other = states
+    since = pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("us", tz="UTC"))
+    for golden in ("g1", "g9"):
+        changes = pa.table({"record_key": ["n:1"], "golden_id": [golden], "since": since})
+        registry.apply(ann, "contacts", changes)
+    intent = Intent("i1", "r1", "n", "contacts", "create", "g5", None, (Change("f", None, '"v"', 5),))
+    intents.open_all(ann, [intent])
+    ledger.settle(ann, [Outcome(intent, "done", "n:5", 201, read_back={"f": '"V"'}, has_read_back=True)])
+    assert registry.golden_of(ann, "contacts", ["n:1", "n:5"]) == {"n:1": "g9", "n:5": "g5"}
+    assert [row["read_back"] for row in next(ledger.load_echoes(ann, "contacts")).to_pylist()] == ['"V"']
+    assert registry.golden_of(other, "contacts", ["n:1"]) == {}
+    assert snapshot.snapshot(ann, duckdb.connect())["sync.ledger"] == 1
+    assert snapshot.snapshot(other, duckdb.connect())["sync.ledger"] == 0
