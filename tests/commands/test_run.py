@@ -17,7 +17,7 @@ def test_from_the_crm_to_the_published_file_and_to_rest(program: Any, sandbox: S
     first = program("run", "brivity", "--json")
     assert first.code == 0, first.err
     assert first.report["sandbox"] is True
-    held = len(sandbox.admin("GET", "brivity/truth")["contacts"])
+    held = len(sandbox.admin("GET", "brivity/truth?entity=contacts"))
     assert first.row("extract", "contacts")["new"] == held
     assert program.query("select count(*) from unified.contact_sources") == [(held,)]
     second = program("run", "brivity", "--json")
@@ -87,7 +87,9 @@ def test_a_source_that_emptied_stops_its_connection(program: Any, sandbox: Sandb
     assert program("run", "brivity", "--push", "off").code == 0
     before = program.query("select count(*) from contacts")
     sandbox.admin(
-        "POST", "brivity/faults", {"kind": "answer", "path": "*/contacts", "body": '{"contacts": [], "total": 0}'}
+        "POST",
+        "brivity/faults",
+        {"kind": "answer", "path": "*/contacts", "status": 200, "body": '{"contacts": [], "total": 0}'},
     )
     ran = program("run", "brivity", "--push", "off")
     assert ran.code == 5, ran.out
@@ -110,7 +112,7 @@ def test_a_pilot_reads_a_few_and_forgets_nothing(program: Any, sandbox: SandboxH
     assert pilot.row("extract", "contacts")["came_in"] == 5
     whole = program("run", "brivity", "--push", "off", "--json")
     assert whole.code == 0, whole.err
-    assert whole.row("extract", "contacts")["came_in"] == len(sandbox.admin("GET", "brivity/truth")["contacts"])
+    assert whole.row("extract", "contacts")["came_in"] == len(sandbox.admin("GET", "brivity/truth?entity=contacts"))
 
 
 @pytest.mark.usefixtures("sandbox")
