@@ -91,7 +91,7 @@ def test_a_source_that_emptied_stops_its_connection(program: Any, sandbox: Sandb
         "brivity/faults",
         {"kind": "answer", "path": "*/contacts", "status": 200, "body": '{"contacts": [], "total": 0}'},
     )
-    ran = program("run", "brivity", "--push", "off")
+    ran = program("run", "brivity", "--push", "off", "--full-refresh")
     assert ran.code == 5, ran.out
     assert program.query("select count(*) from contacts") == before
 
