@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from requests import Request as HttpRequest
@@ -19,13 +19,11 @@ from requests import RequestException, Response
 from pipelines.extract import raw
 from pipelines.extract.feed import named_deleted
 from pipelines.extract.guard import check_size
+from pipelines.extract.job import Job
 from pipelines.extract.pages import Current, Intake, Layout, copy_sql
 from pipelines.extract.shape import json_path, literal, select
 from pipelines.mapping.language import Request
 from pipelines.mapping.wanted import plain_fields
-
-if TYPE_CHECKING:
-    from pipelines.extract.read import Job
 
 GONE = (404, 410)
 FEWEST_CONFIRMED = 100

@@ -6,18 +6,14 @@ version's; where it shows no time, if it is new in the list.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipelines.extract import raw
 from pipelines.extract.bookmark import moment_sql
+from pipelines.extract.job import Job
 from pipelines.extract.pages import Current, Intake, Layout
 from pipelines.extract.request import filled
 from pipelines.extract.shape import literal
 from pipelines.extract.source import build_paginator, pages
 from pipelines.mapping.language import Extract
-
-if TYPE_CHECKING:
-    from pipelines.extract.read import Job
 
 
 def named_deleted(job: Job, feed: Extract, bookmark: str | None) -> tuple[list[str], list[str], bool]:

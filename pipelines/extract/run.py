@@ -10,8 +10,9 @@ from requests.adapters import BaseAdapter
 
 from pipelines.connections.connection import Connection
 from pipelines.extract import raw
+from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Folder, Versions, finish_pending, load
-from pipelines.extract.read import EntityRead, Job, Outcome, read_entity
+from pipelines.extract.read import read_entity
 from pipelines.wire.accounts import limiter_for
 from pipelines.wire.session import open_wire
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -381,3 +382,53 @@ def test_nothing_of_the_data_stays_beside_the_raw_file(memory: ModuleType, tmp_p
     beside = [p for p in connection.owner.dlt_dir.rglob("*") if p.is_file()]
     assert beside
     assert not [p for p in beside if p.suffix == ".parquet" or b"Unmistakable" in p.read_bytes()]
+
+
+def test_no_secret_is_in_any_file(memory: ModuleType, tmp_path: Path) -> None:
+    secret = "s3cr3t-Str1ng"
+    wire = {"auth": {"type": "bearer", "token": secret}, "headers": {"X-Api-Key": secret}, "concurrency": 1}
+    crm, connection = filled(memory), replace(memory.connection(tmp_path, wire=wire), secrets=frozenset({secret}))
+    crm.faults[2] = crm.faults[3] = crm.faults[4] = f"<html>{secret}</html>".encode()
+    run(crm, connection)
+    assert memory.rows(connection, "select text from raw._rejected_pages") == [("<html>***</html>",)]
+    crm.faults = dict.fromkeys(range(20), (403, secret.encode()))
+    with pytest.raises(CrmRefused) as refused:
+        run(crm, connection)
+    assert secret not in str(refused.value)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize("skew", [timedelta(0), timedelta(hours=-1), timedelta(hours=1)])
+def test_what_changes_behind_the_reader_is_asked_for_again(memory: ModuleType, tmp_path: Path, skew: timedelta) -> None:
+    """The newest time seen is later than a change on a page that was read already: the start of the run counts."""
+    crm = filled(memory, skew=skew)
+    connection = memory.connection(tmp_path, extract=SINCE, wire={"concurrency": 1})
+
+    def meanwhile(call: int) -> None:
+        if call == 2:
+            crm.now += timedelta(minutes=1)
+            crm.put("c0", name="changed behind the reader")
+            crm.now += timedelta(minutes=1)
+            crm.put("c6", name="changed before its eyes")
+
+    crm.hooks.append(meanwhile)
+    run(crm, connection)
+    crm.hooks.clear()
+    assert memory.current(connection)["c0"]["name"] == "Ada 0"
+    run(crm, connection)
+    assert memory.current(connection) == crm.records
+
+
+def test_what_a_shifting_list_hid_is_asked_for_again(memory: ModuleType, tmp_path: Path) -> None:
+    """Sorted by time, an edited record moves to the end, and one behind it slips between two pages."""
+    crm = filled(memory, 7, order="updated_at", has_total=False)
+    extract_block = {**SINCE, "paginator": {"type": "offset", "limit": 3, "total_path": None}}
+    connection = memory.connection(tmp_path, extract=extract_block, wire={"concurrency": 1})
+    crm.hooks.append(lambda call: crm.put("c0", name="moved") if call == 2 else None)
+    read = run(crm, connection)
+    crm.hooks.clear()
+    assert "c3" not in memory.current(connection)
+    assert "moved while they were read" in read.warnings[0]
+    crm.now += timedelta(hours=1)
+    run(crm, connection)
+    assert memory.current(connection) == crm.records
