@@ -20,7 +20,7 @@ from pipelines.mapping.language import Entity, Mapping, places
 LANGUAGE = 1
 _SAID_TO_PEOPLE = frozenset({"assumptions", "description", "label", "questions", "says"})
 # Parts of a field that say how it is written, not how it is read.
-_WRITTEN = frozenset({"write", "write_to", "write_format", "write_values", "new", "owner"})
+_WRITTEN = frozenset({"write", "write_to", "write_format", "write_values", "new", "owner", "unique"})
 
 
 def extract_fingerprint(mapping: Mapping, entity: str) -> str:

@@ -8,6 +8,7 @@ filled as (
             {
                 'field': {{ f.name | literal }},
                 'is_link': {{ f.is_link | literal }},
+                'words': {{ f.words_sql }},
                 'new': case when {{ f.is_filled }} then to_json(ours.{{ f.name | ident }})::varchar end
             }{{ "," if not loop.last }}
             {% endfor %}
@@ -26,4 +27,6 @@ select
 from filled as f
 left join plan_pins as p on p.golden_id = f.golden_id and p.field = f.field
 left join {{ lineage }} as l on l.{{ singular }}_id = f.golden_id and l.field = f.field
-where coalesce(p.value, f.new) is not null and coalesce(p.value, f.new) <> 'null'
+where
+    coalesce(p.value, f.new) is not null and coalesce(p.value, f.new) <> 'null'
+    and coalesce(list_contains(f.words, coalesce(p.value, f.new)), true)

@@ -7,9 +7,27 @@ edits as (
     group by all
 ),
 
+-- Values that another record of the CRM has, or is given now, where it has no two with one value.
+taken as (
+    select d.record_key, d.field
+    from plan_differences as d
+    join plan_differences as other
+        on other.field = d.field and other.new = d.new and other.record_key < d.record_key
+    where d.field in ({{ unique_fields }})
+    {% for f in fields if f.is_unique %}
+    union
+    select d.record_key, d.field
+    from plan_differences as d
+    join {{ staging }} as other
+        on to_json(other.{{ f.name | ident }})::varchar = d.new and other.record_key <> d.record_key
+    where d.field = {{ f.name | literal }} and not other.is_deleted
+    {% endfor %}
+),
+
 told as (
     select
         d.*,
+        t.record_key is not null as is_taken,
         e.read_back,
         e.record_key is not null as was_sent,
         coalesce(e.sent is not distinct from d.new and e.read_back is not distinct from d.old, false)
@@ -24,6 +42,7 @@ told as (
     left join plan_holds as h
         on h.record_key = d.record_key and h.field = d.field and h.golden_value is not distinct from d.new
     left join {{ lineage }} as l on l.{{ singular }}_id = d.golden_id and l.field = d.field
+    left join taken as t on t.record_key = d.record_key and t.field = d.field
     left join edits on edits.record_key = d.record_key and edits.field = d.field
 )
 
@@ -44,6 +63,8 @@ select
     case
         when is_absent then 'its record has no such field'
         when is_unreadable then 'its value cannot be read'
+        when not list_contains(words, new) then 'the CRM has no word for the value'
+        when is_taken then 'another record of the CRM has the value'
         when is_echo and read_back is null then 'it does not keep the value that was sent'
         when is_echo then 'it writes the value that was sent in its own way'
         when held is not null then held

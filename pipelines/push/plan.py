@@ -164,6 +164,7 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "singular": schema.singular,
         "fields": fields,
         "staging": _staging(work, entity),
+        "unique_fields": ", ".join(literal(one.name) for one in fields if one.is_unique) or "null",
         "edits": f"{_staging(work, entity)}_edits",
         "golden": f"unified.{entity}",
         "sources": f"unified.{schema.singular}_sources",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.connections.connection import Connection
-from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.mapping.language import Entity
-from pipelines.warehouse.models import ident
+from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
+from pipelines.mapping.language import Entity, FieldMapping
+from pipelines.warehouse.models import ident, literal
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class PushField:
     """One canonical field that may be written.
 
     `to` and `singular` name the entity a reference points to; `rule` and `owner` are the mapping's; a link is a
-    reference that is written by calls of its own.
+    reference that is written by calls of its own. `words` are the only values the CRM has a word for, as JSON; None:
+    any. Of a `is_unique` field no two records of the CRM have one value.
     """
 
     name: str
@@ -27,6 +29,13 @@ class PushField:
     is_link: bool
     to: str | None
     singular: str
+    words: tuple[str, ...] | None = None
+    is_unique: bool = False
+
+    @property
+    def words_sql(self) -> str:
+        """SQL of `words`."""
+        return "null::varchar[]" if self.words is None else f"[{', '.join(map(literal, self.words))}]::varchar[]"
 
     @property
     def is_reference(self) -> bool:
@@ -100,9 +109,19 @@ def push_fields(entity: Entity, schema: CanonicalEntity, schemas: Mapping[str, C
                 is_link=name in links,
                 to=canonical.to,
                 singular=schemas[canonical.to].singular if canonical.to else "",
+                words=None if mapped is None or is_list else _words(mapped, canonical),
+                is_unique=mapped is not None and mapped.unique,
             )
         )
     return found
+
+
+def _words(mapped: FieldMapping, canonical: CanonicalField) -> tuple[str, ...] | None:
+    """The values that `values` has a word of theirs for, as JSON."""
+    if mapped.values is None:
+        return None
+    plain = canonical.type in {"boolean", "integer", "decimal", "money"}
+    return tuple(ours if plain else json.dumps(ours, ensure_ascii=False) for ours in mapped.written_values)
 
 
 def hash_sql(fields: Sequence[PushField], *, ours: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.mapping.canonical import CanonicalField
@@ -31,6 +31,14 @@ class Reading:
 
 def read_field(name: str, field: FieldMapping, canonical: CanonicalField, paths: Paths) -> Reading:
     """The reading of one field; what it needs of the record is noted in `paths`."""
+    found = _read(name, field, canonical, paths)
+    if field.blank == "empty":
+        return found
+    is_blank = f"len({found.text}) = 0" if canonical.type == "list" else f"{found.text} is null"
+    return replace(found, absent=f"({found.absent} or ({is_blank} and not {found.wrong}))")
+
+
+def _read(name: str, field: FieldMapping, canonical: CanonicalField, paths: Paths) -> Reading:
     is_list = canonical.type == "list"
     if field.const is not None:
         return _constant(field.const, is_list)

@@ -295,14 +295,17 @@ def test_failures_become_dead_letters(room: Room, monkeypatch: pytest.MonkeyPatc
     assert intents.failures(room.state) == []
 
 
-def test_what_no_value_of_theirs_means_is_listed(room: Room) -> None:
+def test_what_no_value_of_theirs_means_is_listed_and_the_other_fields_go(room: Room) -> None:
     def narrow(mapping: Any) -> None:
         mapping["entities"]["contacts"]["fields"]["first_name"] = {"path": "first", "values": {"Old": "Old"}}
 
-    room.differing(1)
-    assert room.push(room.connect(narrow)).counts == {"contacts": {"failed": 1, "sent": 0}}
-    assert room.crm.count("PATCH") == 0
-    assert intents.failures(room.state)[0]["error"].startswith("cannot be written: first_name")
+    room.differing(1, last_name="Lee")
+    connection = room.connect(narrow)
+    made = plan(connection, room.warehouse.con, room.state, room.schemas)
+    told = {row["field"]: (row["action"], row["why"]) for row in made.rows.to_pylist()}
+    assert told["first_name"] == ("none", "the CRM has no word for the value")
+    assert room.apply(made, connection).counts == {"contacts": {"done": 1, "sent": 1}}
+    assert room.crm.count("PATCH") == 1
 
 
 @pytest.mark.parametrize("fault", ["refuse", "error", "throttle", "lost", "lost_error", "html", "truncated"])

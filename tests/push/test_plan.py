@@ -117,6 +117,33 @@ def test_a_value_the_crm_dropped_is_listed_and_not_sent_again(warehouse: Any, pl
     assert rows(planned(), "action", "why") == [("none", "it does not keep the value that was sent")]
 
 
+def test_a_value_that_another_record_has_is_not_written_where_values_are_unique(
+    warehouse: Any, planned: Any, connect: Any
+) -> None:
+    """Twins in one CRM are one golden record; a CRM with unique addresses refuses to give both the same one."""
+
+    def unique(mapping: Any) -> None:
+        mapping["entities"]["contacts"]["fields"]["email"] = {"path": "email", "unique": True}
+
+    warehouse.record("g1", "north", "contacts", "1", email="ann@x.org")
+    warehouse.record("g1", "north", "contacts", "2")
+    warehouse.golden("contacts", "g1", email="ann@x.org", first_name="Ann")
+    warehouse.record("g2", "north", "contacts", "3")
+    warehouse.record("g2", "north", "contacts", "4")
+    warehouse.golden("contacts", "g2", email="lee@x.org")
+    made = planned(connect(unique))
+    assert sorted(rows(made, "record_key", "field", "action")) == [
+        ("north:1", "first_name", "update"),
+        ("north:2", "email", "none"),
+        ("north:2", "first_name", "update"),
+        ("north:3", "email", "update"),
+        ("north:4", "email", "none"),
+    ]
+    assert {row["why"] for row in made.rows.to_pylist() if row["action"] == "none"} == {
+        "another record of the CRM has the value"
+    }
+
+
 def test_the_crm_may_own_a_field(warehouse: Any, planned: Any, state: State) -> None:
     warehouse.record("g1", "north", "contacts", "1", company="Theirs")
     warehouse.golden("contacts", "g1", company="Ours")
