@@ -94,6 +94,8 @@ CONTACT = SObject(
     "Contact", "003",
     (
         *_PERSON, *_of("phone", "HomePhone OtherPhone"), _reference("AccountId", "Account"),
+        Field("Salutation", "picklist", options=("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.")), Field("Birthdate", "date"),
+        Field("DoNotCall", "boolean"),
         Field("MailingStreet", "textarea"), *_of("string", "MailingCity MailingState MailingPostalCode MailingCountry"),
         Field("Status__c", "picklist",
               options=("new", "hot", "nurture", "watch", "active", "past", "inactive", "unqualified")),
@@ -130,6 +132,7 @@ OPPORTUNITY = SObject(
         *_of("boolean", "IsClosed IsWon", is_written=False), Field("NextStep"),
         Field("Description", "textarea", 32_000),
         Field("Type", "picklist", options=("New Business", "Existing Business")),
+        Field("LeadSource", "picklist", options=LEAD_SOURCES),
         _OWNER, _reference("AccountId", "Account"), _reference("Property__c", "Property__c", "Property__r"),
         Field("Side__c", "picklist", options=("buyer", "seller"), is_restricted=True),
         Field("Commission_Percent__c", "percent"),
