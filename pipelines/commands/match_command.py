@@ -92,16 +92,37 @@ def different(
 
 
 @app.command()
-def explain(a: Record, b: Record, owner: OwnerName = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def explain(
+    a: Record,
+    b: Record,
+    html: Annotated[Path | None, typer.Option(help="Write Splink's waterfall chart; it needs no network")] = None,
+    owner: OwnerName = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
     """Why two contacts are together or apart: each comparison's evidence, in bits."""
     with _operator(owner, data_dir) as operator:
         steps = operator.explain(a, b)
+        if html:
+            html.write_text(operator.waterfall(a, b), encoding="utf-8")
     if as_json:
         print(json.dumps([asdict(step) for step in steps]))
         return
     for step in steps:
         values = f"{step.value_a} | {step.value_b}" if step.value_a or step.value_b else ""
         print(f"{step.what:<14} {step.bits:>7.2f}  {step.outcome}  {values}".rstrip())
+
+
+@app.command()
+def train(
+    file: Annotated[Path, typer.Argument(help="Where the weights go: YAML, as the ones shipped")],
+    owner: OwnerName = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let Splink estimate the weights on your contacts, to be read beside those in use; nothing else changes."""
+    with _operator(owner, data_dir) as operator:
+        records = operator.train(file)
+    print(f"weights of {records} contacts written to {file}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from pipelines.mapping.canonical import CanonicalEntity
 if TYPE_CHECKING:
     import duckdb
 
+    from pipelines.commands.weights import Weights
     from pipelines.state.database import State
     from pipelines.unify.identity.evaluate import Quality
     from pipelines.unify.identity.explain import Evidence
@@ -120,16 +121,24 @@ class Operator:
         Raises:
             KeyError: there is no such record.
         """
-        from pipelines.unify.identity.declaration import declaration_of
-        from pipelines.unify.identity.explain import explain
-        from pipelines.unify.identity.finder import kept_model
-        from pipelines.unify.identity.match import tables_of
-        from pipelines.unify.identity.model import load_model
+        return self._weights().explain(self._key("contacts", a), self._key("contacts", b))
 
-        declaration = declaration_of(self.schemas["contacts"].model_dump(include={"singular", "identity"}))
-        model = kept_model(self.con, declaration) or load_model()
-        tables = tables_of(declaration, "unified")
-        return explain(self.con, self._key("contacts", a), self._key("contacts", b), declaration, model, tables)
+    def waterfall(self, a: str, b: str) -> str:
+        """The same as Splink's waterfall chart: an HTML page that loads nothing.
+
+        Raises:
+            KeyError: there is no such record.
+        """
+        return self._weights().waterfall(self._key("contacts", a), self._key("contacts", b))
+
+    def train(self, path: Path) -> int:
+        """Writes the weights that Splink estimates on the contacts; returns how many records it had."""
+        return self._weights().train(path).population or 0
+
+    def _weights(self) -> Weights:
+        from pipelines.commands.weights import weights_of
+
+        return weights_of(self.con, self.schemas["contacts"])
 
     def show(self, golden_id: str) -> Shown:
         """A golden record, field by field.

@@ -64,6 +64,9 @@ def _run(session: Session, options: RunOptions) -> tuple[Report, Exit]:
             report.stop(Exit.LOCKED, str(held))
         except Stop as stopped:
             report.stop(stopped.code, stopped.message)
+        except BaseException as broken:
+            runs.finish(state, report.run_id, int(Exit.FAULT), {"messages": [session.redactor.text(broken)]})
+            raise
         code = worst(report.exit_codes)
         report.seconds = time.monotonic() - started
         runs.count(state, report.run_id, [runs.Count(*c) for c in report.counts()])
