@@ -17,10 +17,10 @@ made_for as (
 ),
 
 pairs as (
-    select least(record_key, origin) as record_key_a, greatest(record_key, origin) as record_key_b, 'same' as answer
+    select least(record_key, origin) as record_key_a, greatest(record_key, origin) as record_key_b, 'same' as answer, 'push' as said_by
     from made_for
 )
 
-select record_key_a, record_key_b, answer from told where answer in ('same', 'different')
+select record_key_a, record_key_b, answer, 'operator' as said_by from told where answer in ('same', 'different')
 union all
-select record_key_a, record_key_b, answer from pairs anti join told using (record_key_a, record_key_b)
+select record_key_a, record_key_b, answer, said_by from pairs anti join told using (record_key_a, record_key_b)

@@ -219,7 +219,7 @@ def test_a_record_made_by_us_is_known_to_be_the_one_it_was_made_for(world: Any, 
 
     def listening(con: Any, plan: Any) -> None:
         if plan.entity == "contacts":
-            heard.extend(con.execute("from answers").fetchall())
+            heard.extend(con.execute("select record_key_a, record_key_b, answer from answers").fetchall())
         find(con, plan)
 
     world.find = listening

@@ -56,14 +56,16 @@ def _macros() -> dict[str, str]:
             strftime(try_strptime(x, {DATES}), '%Y%m%d'),
             regexp_extract(x, '^[0-9]{{8}}$')
         )], lambda day: not list_contains({sql_list(words["no_birth_dates"])}, day))[1], '')""",
-        "clean_line(x)": """(with line as (select lower(strip_accents(x)) as text)
+        "clean_line(x)": """(with line as (select split_part(regexp_replace(lower(strip_accents(x)),
+                '^(apartment|apt|unit|suite|ste|flat)\\.? *#?[0-9]+[a-z]?[,/ ]+([0-9])', '\\2'), ',', 1) as text)
             select nullif(trim(concat_ws(' ', regexp_extract(text, '([0-9]+[a-z]?)(-[0-9]+)? ', 1),
                 clean_street(regexp_extract(
                     text, '[0-9]+[a-z]?(?:-[0-9]+)? +(.*?)(?:,? *(?:apartment|apt|unit|suite|ste|flat|#).*)?$', 1
                 )))), '')
             from line)""",
-        "clean_unit(x)": """nullif(regexp_extract(lower(x),
-            '(?:apartment|apt|unit|suite|ste|flat|#)\\.? *#?([0-9a-z-]+)', 1), '')""",
+        "clean_unit(x)": """coalesce(
+            nullif(regexp_extract(lower(x), '(?:\\b(?:apartment|apt|unit|suite|ste|flat)\\b|#)\\.? *#?([0-9a-z-]+)', 1), ''),
+            nullif(regexp_extract(lower(x), '^([0-9]+[a-z]?)/[0-9]', 1), ''))""",
         "trim_suffix(x)": r"regexp_replace(x, '(?i)[ ,]+(jr|sr|ii|iii|iv)\.?$', '')",
         # One letter wrong, or two in a long word. The first or the last letter is right: that is seen at no cost.
         "is_near(x, y)": """case

@@ -49,11 +49,12 @@ class Thresholds(Strict):
 
 
 class Rule(Strict):
-    """Rule-only entities: all expressions equal makes one thing, unless a guard differs."""
+    """Rule-only entities: all expressions equal makes one thing, unless a guard of this rule differs."""
 
     same: list[str] = Field(
         description="SQL expressions over canonical columns and the clean_ functions; all are equal"
     )
+    each: str | None = Field(None, description="List column of which, besides, one element in common is enough")
     unless_different: list[str] = Field(
         default_factory=list, description="Expressions that, where both have one, agree"
     )

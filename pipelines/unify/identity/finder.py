@@ -1,17 +1,28 @@
-"""Identity as a step of unify: people by the model, everything else by the finder that is passed on."""
+"""Identity as a step of unify: people by the model, everything else by declared rules.
+
+The model of people, the frequencies and what was found stay in the warehouse between runs, in a schema that is not
+published. They are made anew on a declared rhythm, never by chance: the model and the frequencies when the number of
+records moved by more than `DATA_MOVED`, or the declaration or the program is another; what answers taught, when the
+operators' answers are others. In between only what changed is looked at.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import duckdb
 
 from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.unify.identity import seen
 from pipelines.unify.identity.declaration import IdentityDeclaration, declaration_of
 from pipelines.unify.identity.learn import learn
 from pipelines.unify.identity.match import MatchSummary, match, tables_of
 from pipelines.unify.identity.model import Model
+from pipelines.unify.sql import existing, program
 
+KEPT_IN = "golden"
+"""The schema of what stays between runs."""
 DATA_MOVED = 0.25
 """The model is calibrated anew when the number of records changed by more than this share since the last time."""
 
@@ -21,22 +32,26 @@ class _Plan(Protocol):
     def schema(self) -> CanonicalEntity: ...
 
 
-def find_people(con: duckdb.DuckDBPyConnection, plan: _Plan, *, schema: str = "unified") -> MatchSummary:
-    """Make the temporary table `clusters` (record_key, cluster, matched_by) from `staged` and `answers`.
+@dataclass(frozen=True)
+class _Kept:
+    """The model of the last run, the program that made it, and the answers it learned from."""
 
-    The model and its frequencies are kept beside the matches (`<schema>.<entity>_model`, `<entity>_frequencies`) and
-    used again until the data have moved or the declaration changed.
+    model: Model
+    program: str
+    answers: str
+
+
+def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged") -> MatchSummary:
+    """Make the temporary table `clusters` (record_key, cluster, matched_by) from records and `answers`.
+
+    Args:
+        records: table or view of the staged records; of entities that rules decide, with golden ids as references.
     """
     declaration = declaration_of(plan.schema.model_dump(include={"singular", "identity"}))
-    model = kept_model(con, declaration, schema)
-    records = int(con.execute("select count(*) from staged").fetchall()[0][0])
-    if model is not None and abs(records - (model.population or 0)) > DATA_MOVED * (model.population or 1):
-        model = None
-    summary = match(con, "staged", declaration, model=model, answers="answers", output_schema=schema)
-    if _answered(con) not in (0, summary.model.answers):
-        learned = learn(con, "answers", declaration, summary.model, summary.tables)
-        summary = match(con, "staged", declaration, model=learned, answers="answers", output_schema=schema)
-    keep_model(con, declaration, summary.model, schema)
+    if declaration.kind == "people":
+        summary = _find_people(con, declaration)
+    else:
+        summary = match(con, records, declaration, answers="answers", output_schema=KEPT_IN)
     con.execute(
         f"""create or replace temp table clusters as
             select record_key, cluster, matched_by from {summary.tables.clusters}"""
@@ -44,38 +59,55 @@ def find_people(con: duckdb.DuckDBPyConnection, plan: _Plan, *, schema: str = "u
     return summary
 
 
-def _answered(con: duckdb.DuckDBPyConnection) -> int:
-    return int(con.execute("select count(*) from answers where answer in ('same', 'different')").fetchall()[0][0])
+def _find_people(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration) -> MatchSummary:
+    kept = _kept(con, declaration)
+    model = kept.model if kept and not _is_stale(con, kept) else None
+    changed = seen.make_changed(con, declaration.entity, KEPT_IN) if model else None
+    summary = match(con, "staged", declaration, model=model, answers="answers", output_schema=KEPT_IN, changed=changed)
+    said = seen.operators_answers(con)
+    if said != (kept.answers if kept and model else seen.NO_ANSWERS):
+        learned = learn(con, seen.TOLD, declaration, summary.model, summary.tables)
+        summary = match(con, "staged", declaration, model=learned, answers="answers", output_schema=KEPT_IN)
+    _keep(con, declaration, _Kept(summary.model, program("identity"), said))
+    seen.remember(con, declaration.entity, KEPT_IN)
+    return summary
 
 
-def _model_table(declaration: IdentityDeclaration, schema: str) -> str:
-    return f"{schema}.{declaration.entity}_model"
+def _is_stale(con: duckdb.DuckDBPyConnection, kept: _Kept) -> bool:
+    records = int(con.execute("select count(*) from staged").fetchall()[0][0])
+    population = kept.model.population or 1
+    return kept.program != program("identity") or abs(records - population) > DATA_MOVED * population
 
 
-def kept_model(
-    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, schema: str = "unified"
-) -> Model | None:
+def _model_table(declaration: IdentityDeclaration) -> str:
+    return f"{KEPT_IN}.{declaration.entity}_model"
+
+
+def kept_model(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration) -> Model | None:
     """The model of the last run, unless the declaration is another now."""
-    table = _model_table(declaration, schema)
-    name = tables_of(declaration, schema).frequencies.rsplit(".", 1)[1]
-    there = con.execute(
-        "select count(*) from duckdb_tables() where schema_name = $schema and table_name in ($model, $frequencies)",
-        {"schema": schema, "model": table.rsplit(".", 1)[1], "frequencies": name},
-    ).fetchall()[0][0]
-    if there < 2:
+    kept = _kept(con, declaration)
+    return kept.model if kept else None
+
+
+def _kept(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration) -> _Kept | None:
+    table = _model_table(declaration)
+    if not {table, tables_of(declaration, KEPT_IN).frequencies} <= existing(con):
         return None
     rows = con.execute(
-        f"select model from {table} where declaration = $declaration", {"declaration": declaration.model_dump_json()}
+        f"select model, program, answers from {table} where declaration = $declaration",
+        {"declaration": declaration.model_dump_json()},
     ).fetchall()
-    return Model.model_validate_json(rows[0][0]) if rows else None
+    return _Kept(Model.model_validate_json(rows[0][0]), *rows[0][1:]) if rows else None
 
 
-def keep_model(
-    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, schema: str = "unified"
-) -> None:
-    """Write the model beside the matches: one row, the model as JSON and the declaration it was made for."""
-    con.execute(f"create or replace table {_model_table(declaration, schema)} (model varchar, declaration varchar)")
+def _keep(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, kept: _Kept) -> None:
     con.execute(
-        f"insert into {_model_table(declaration, schema)} values ($model, $declaration)",
-        {"model": model.model_dump_json(), "declaration": declaration.model_dump_json()},
+        f"""create or replace table {_model_table(declaration)} as
+            select $model as model, $declaration as declaration, $program as program, $answers as answers""",
+        {
+            "model": kept.model.model_dump_json(),
+            "declaration": declaration.model_dump_json(),
+            "program": kept.program,
+            "answers": kept.answers,
+        },
     )

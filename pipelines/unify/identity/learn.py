@@ -39,9 +39,9 @@ def learn(
         f"""select record_key_a, record_key_b from {answers}
             where answer in ('same', 'different') order by all"""
     ).fetchall()
-    if not rows:
-        return model
     plain = _unlearned(model)
+    if not rows:
+        return plain
     make_pair_scores(con, declaration, plain, tables, [(a, b) for a, b in rows])
     outcomes, features, bits, said = _answered(con, answers, declaration)
     corrections = _ridge(features, bits, said)
@@ -56,7 +56,7 @@ def learn(
 
 
 def _unlearned(model: Model) -> Model:
-    plain = model.model_copy(deep=True, update={"learned_bits": 0.0, "match_bits": None})
+    plain = model.model_copy(deep=True, update={"learned_bits": 0.0, "match_bits": None, "answers": 0})
     for levels in plain.comparisons.values():
         for level in levels.values():
             level.learned_bits = 0.0

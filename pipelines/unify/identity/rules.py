@@ -11,7 +11,7 @@ from sqlglot import exp
 from pipelines.unify.identity.answers import make_answers
 from pipelines.unify.identity.cleaning import make_macros
 from pipelines.unify.identity.clusters import MOST_BITS, make_components, merge_best
-from pipelines.unify.identity.declaration import IdentityDeclaration
+from pipelines.unify.identity.declaration import IdentityDeclaration, Rule
 from pipelines.unify.identity.records import columns_of
 from pipelines.unify.identity.sqlmodels import render
 
@@ -32,8 +32,10 @@ def match_by_rules(
         How many pairs the rules found. Rules whose columns the data lack are left out.
     """
     make_macros(con)
-    rules = _make_keys(con, records, declaration, columns_of(con, records))
-    _make_edges(con, declaration, rules, columns_of(con, records))
+    columns = columns_of(con, records)
+    within = declaration.apart_within if declaration.apart_within in columns else None
+    rules = _make_keys(con, records, declaration, columns)
+    _make_edges(con, rules, within)
     make_answers(con, answers, "identity_rule_keys")
     con.execute(
         """create or replace temp table identity_ties as
@@ -47,17 +49,30 @@ def match_by_rules(
            select c.rid, coalesce(s.same, c.rid) as cluster
            from identity_components as c left join identity_same as s using (rid)"""
     )
-    con.execute(
-        f"""create or replace temp table identity_inner_scores as
-            select a, b, {MOST_BITS}::float as bits, false as is_gated, decision = 'no' as is_vetoed,
-                null::varchar as given_name, null::varchar as birth_date, null::varchar as national_id
-            from identity_edges"""
-    )
+    _make_scores(con, within)
     merge_best(con, match_bits=0, largest=declaration.guards.largest)
-    con.execute(f"create or replace table {tables.matches} as from identity_edges")
+    con.execute(f"create or replace table {tables.matches} as from identity_edges where decision <> 'no'")
     clusters = render("identity_clusters", known="identity_rule_keys", matches=tables.matches, scope=None)
     con.execute(f"create or replace table {tables.clusters} as {clusters}")
     return int(con.execute("select count(*) from identity_edges").fetchall()[0][0])
+
+
+def _make_scores(con: duckdb.DuckDBPyConnection, within: str | None) -> None:
+    """What ties and parts the records of a component; two that must stay apart part whole clusters, too."""
+    apart = f"""union all
+        select c.rid as a, d.rid as b, true as is_vetoed
+        from identity_components as c
+        join identity_components as d on d.component = c.component and c.rid < d.rid
+        join identity_rule_keys as x on x.rid = c.rid
+        join identity_rule_keys as y on y.rid = d.rid and y.{within} = x.{within}"""
+    con.execute(
+        f"""create or replace temp table identity_inner_scores as
+            select a, b, {MOST_BITS}::float as bits, false as is_gated, is_vetoed,
+                null::varchar as given_name, null::varchar as birth_date, null::varchar as national_id
+            from (
+                select a, b, decision = 'no' as is_vetoed from identity_edges where decision <> 'review'
+                {apart if within else ""})"""
+    )
 
 
 def _make_keys(
@@ -68,17 +83,18 @@ def _make_keys(
         selected.append(str(declaration.apart_within))
     rules = []
     for number, (name, rule) in enumerate(declaration.rules.items()):
-        if not all(_columns(part) <= columns for part in rule.same):
+        if not all(_columns(part) <= columns for part in [*rule.same, *([rule.each] if rule.each else [])]):
             continue
-        parts = [f"nullif(({part})::varchar, '')" for part in rule.same]
-        known = " and ".join(f"{part} is not null" for part in parts)
-        selected.append(f"case when {known} then concat_ws(chr(31), {', '.join(parts)}) end as key_{number}")
+        selected.append(f"{_key(rule)} as key_{number}")
+        if rule.each:
+            selected.append(f"list_distinct({rule.each}) as each_{number}")
         guards = [guard for guard in rule.unless_different if _columns(guard) <= columns]
         selected += [f"({guard})::varchar as guard_{number}_{i}" for i, guard in enumerate(guards)]
         rules.append(
             {
                 "name": name.replace("_", " "),
                 "key": f"key_{number}",
+                "each": f"each_{number}" if rule.each else None,
                 "guards": [f"guard_{number}_{i}" for i in range(len(guards))],
                 "at_most": rule.at_most,
             }
@@ -87,24 +103,19 @@ def _make_keys(
     return rules
 
 
+def _key(rule: Rule) -> str:
+    """What two records of one thing share, as one text; NULL where a part is empty."""
+    parts = [f"nullif(({part})::varchar, '')" for part in rule.same]
+    known = " and ".join(f"{part} is not null" for part in parts)
+    return f"case when {known} then concat_ws(chr(31), {', '.join(parts)}) end"
+
+
 def _columns(expression: str) -> set[str]:
     return {column.name for column in sqlglot.parse_one(expression, read="duckdb").find_all(exp.Column)}
 
 
-def _make_edges(
-    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, rules: list[dict[str, Any]], columns: set[str]
-) -> None:
-    none = "select 0::ubigint as a, 0::ubigint as b, '' as evidence, false as is_vetoed limit 0"
-    within = declaration.apart_within if declaration.apart_within in columns else None
-    found = render("identity_rule_edges", rules=rules, within=within) if rules else none
-    con.execute(
-        f"""create or replace temp table identity_edges as
-            select x.record_key as record_key_a, y.record_key as record_key_b, e.a, e.b,
-                {MOST_BITS}::float as bits, 1::float as probability,
-                case when bool_or(e.is_vetoed) then 'no' else 'match' end as decision,
-                string_agg(distinct e.evidence, ', ' order by e.evidence) as evidence
-            from ({found}) as e
-            join identity_rule_keys as x on x.rid = e.a
-            join identity_rule_keys as y on y.rid = e.b
-            group by all"""
-    )
+def _make_edges(con: duckdb.DuckDBPyConnection, rules: list[dict[str, Any]], within: str | None) -> None:
+    none = """select '' as record_key_a, '' as record_key_b, 0::ubigint as a, 0::ubigint as b, 0::float as bits,
+        0::float as probability, '' as decision, '' as evidence limit 0"""
+    found = render("identity_rule_edges", rules=rules, within=within, bits=MOST_BITS) if rules else none
+    con.execute(f"create or replace temp table identity_edges as {found}")

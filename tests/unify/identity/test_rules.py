@@ -42,13 +42,36 @@ def test_properties(
     assert len(found) == (1 if joined else 2)
 
 
-def test_deals_of_one_crm_stay_two(con: Any, put_rows: Any, groups_of: Any) -> None:
-    deal = {"listing_id": "ML-81", "stage": "Under Contract", "amount": "500000.00", "currency": "USD"}
-    found = clusters(
-        con, put_rows, groups_of, "deals",
-        deal | {"connection": "a"}, deal | {"connection": "a"}, deal | {"connection": "b", "stage": "under contract"},
-    )  # fmt: skip
-    assert sorted(map(len, found)) == [1, 2]
+DEAL = {"listing_id": "ML-81", "stage": "Under Contract", "amount": "500000.00", "currency": "USD"}
+
+
+def test_deals_meet_across_crms(con: Any, put_rows: Any, groups_of: Any) -> None:
+    there = DEAL | {"connection": "b", "stage": "under contract"}
+    found = clusters(con, put_rows, groups_of, "deals", DEAL | {"connection": "a"}, there)
+    assert found == {frozenset({"a:0", "b:1"})}
+
+
+def test_what_fits_two_deals_of_one_crm_is_joined_with_neither(con: Any, put_rows: Any, groups_of: Any) -> None:
+    twins = [DEAL | {"connection": "a"}, DEAL | {"connection": "a"}]
+    found = clusters(con, put_rows, groups_of, "deals", *twins, DEAL | {"connection": "b"})
+    assert sorted(map(len, found)) == [1, 1, 1]
+
+
+def test_the_deal_on_which_more_rules_agree_is_taken(con: Any, put_rows: Any, groups_of: Any) -> None:
+    here = [DEAL | {"connection": "a", "property_id": "p1"}, DEAL | {"connection": "a", "property_id": "p2"}]
+    found = clusters(con, put_rows, groups_of, "deals", *here, DEAL | {"connection": "b", "property_id": "p2"})
+    assert found == {frozenset({"a:0"}), frozenset({"a:1", "b:2"})}
+
+
+def test_a_chain_over_other_crms_joins_no_two_deals_of_one(con: Any, put_rows: Any, groups_of: Any) -> None:
+    chain = [
+        {"connection": "a", "property_id": "p1", "stage": "open"},
+        {"connection": "b", "property_id": "p1", "stage": "open", "listing_id": "ML-1"},
+        {"connection": "c", "listing_id": "ML-1", "stage": "open", "property_id": "p3"},
+        {"connection": "a", "property_id": "p3", "stage": "open"},
+    ]
+    cluster = {key: group for group in clusters(con, put_rows, groups_of, "deals", *chain) for key in group}
+    assert cluster["a:0"] != cluster["a:3"]
 
 
 def test_users_are_their_mailbox(con: Any, put_rows: Any, groups_of: Any) -> None:
@@ -56,3 +79,12 @@ def test_users_are_their_mailbox(con: Any, put_rows: Any, groups_of: Any) -> Non
         con, put_rows, groups_of, "users", {"email": "Ann@office.com"}, {"email": "ann@office.com "}, {"email": None}
     )
     assert found == {frozenset({"a:0", "a:1"}), frozenset({"a:2"})}
+
+
+def test_role_mailboxes_and_shared_ones_are_nobodys(con: Any, put_rows: Any, groups_of: Any) -> None:
+    found = clusters(
+        con, put_rows, groups_of, "users",
+        {"email": "info@office.com", "last_name": "Lee"}, {"email": "info@office.com", "last_name": "Lee"},
+        {"email": "team7@office.com", "last_name": "Lee"}, {"email": "team7@office.com", "last_name": "Ode"},
+    )  # fmt: skip
+    assert {len(group) for group in found} == {1}
