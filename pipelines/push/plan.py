@@ -25,6 +25,9 @@ from pipelines.warehouse.build import exists
 from pipelines.warehouse.models import literal
 
 SYNCED = ("", "synced_at")
+# Made of no batches, because an array of Python values, even an empty one, makes pyarrow import pandas.
+NO_ROWS = pa.Table.from_batches([], ROWS)
+NO_REFERENCES = pa.Table.from_batches([], REFERENCES)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def plan(
             "CREATE OR REPLACE TEMP TABLE plan_reachable (entity VARCHAR, golden_id VARCHAR, source_id VARCHAR)"
         )
         tables = [_plan_entity(work, name) for name in _present(work)]
-        rows = pa.concat_tables([ROWS.empty_table(), *tables])
+        rows = pa.concat_tables([NO_ROWS, *tables])
         references = _references(work, rows)
         stats = guards.measure(con, connection, schemas)
         tripped = guards.tripped(connection, work.counts, known, stats)
@@ -132,7 +135,7 @@ def _plan_entity(work: _Work, entity: str) -> pa.Table:
         compare(work.con, entity, context)
         rows = work.con.sql(render("plan_rows", context)).to_arrow_table().cast(ROWS)
     else:
-        rows = ROWS.empty_table()
+        rows = NO_ROWS
     if entity in work.referenced or work.con.execute("SELECT count(*) FROM plan_unfinished").fetchall()[0][0]:
         _reach(work, entity, schema.singular)
         work.stale += _stale(work, entity, rows)
@@ -245,7 +248,7 @@ def _references(work: _Work, rows: pa.Table) -> pa.Table:
         if one.to is not None
     }
     if not pointing or rows.num_rows == 0:
-        return REFERENCES.empty_table()
+        return NO_REFERENCES
     work.con.register("plan_found", rows.select(["field", "new"]))
     names = ", ".join(literal(name) for name in pointing)
     found = work.con.sql(

@@ -69,7 +69,7 @@ def _lay(con: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: 
 def _lay_never(con: duckdb.DuckDBPyConnection, state: State, connection: Connection, entity: str) -> None:
     never = dict.fromkeys(connection.settings.never_sync, "by the connection's settings")
     never |= controls.never_synced(state, connection.name, entity)
-    shape = pa.schema([("source_id", pa.string()), ("why", pa.string())])
-    # an array of Python values makes pyarrow import pandas: a fifth of a second that a run with nothing to do has not
-    table = pa.table([list(never.keys()), list(never.values())], schema=shape) if never else shape.empty_table()
-    _lay(con, "plan_never", _schema(never_sync, ("source_id", "why")), iter(table.to_batches()))
+    shape = _schema(never_sync, ("source_id", "why"))
+    # Only where there are any: an array of Python values makes pyarrow import pandas, a fifth of a second.
+    found = [pa.record_batch([list(never.keys()), list(never.values())], schema=shape)] if never else []
+    _lay(con, "plan_never", shape, iter(found))
