@@ -85,6 +85,7 @@ def act(crm: Any, actions: list[tuple[str, str, int]]) -> None:
                 crm.remove(key)
             continue
         before = crm.now
+        crm.now += timedelta(seconds=9 * value) if kind == "put" else timedelta()
         crm.put(key, name=f"{kind}{value}", at=crm.now - timedelta(seconds=value) if kind == "late" else None)
         if kind == "same":
             crm.records[key]["updated_at"] = memory().iso(before + crm.skew)
