@@ -136,7 +136,9 @@ class Intake:
         self._wait()
         self._worker.shutdown()
         tally = self.tally
-        counts = f"select state, count(distinct id) from read_{self.name} group by state"
+        counts = (
+            f"select state, count(*) from (select max(state) as state from read_{self.name} group by id) group by 1"
+        )
         found = dict(self.con.execute(counts).fetchall())
         tally.new, tally.changed, tally.unchanged = (found.get(state, 0) for state in (NEW, CHANGED, UNCHANGED))
         tally.repeated = tally.records - tally.new - tally.changed - tally.unchanged

@@ -159,7 +159,9 @@ class _Reader:
             self.warnings.append(f"{self.job.name} moved while they were read; the next run reads them again")
             return self.old_bookmark
         started = self.job.wire.started_at or datetime.now(UTC)
-        return bookmarks.advanced(self.old_bookmark if not full else None, started, tally.newest) or self.old_bookmark
+        # a CRM that can filter by time, but shows none in its records, has shown all that changed before the read began
+        newest = tally.newest or (started if tally.records else None)
+        return bookmarks.advanced(self.old_bookmark if not full else None, started, newest) or self.old_bookmark
 
     def _outcome(self, tally: Tally, found: deletions.Found, *, complete: bool, full: bool) -> Outcome:
         job = self.job

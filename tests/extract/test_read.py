@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -432,3 +433,15 @@ def test_what_a_shifting_list_hid_is_asked_for_again(memory: ModuleType, tmp_pat
     crm.now += timedelta(hours=1)
     run(crm, connection)
     assert memory.current(connection) == crm.records
+
+
+def test_a_record_that_comes_twice_with_two_contents_is_a_sign_of_movement(memory: ModuleType, tmp_path: Path) -> None:
+    crm, connection = filled(memory), memory.connection(tmp_path, extract=SINCE, wire={"concurrency": 1})
+    first = run(crm, connection)
+    rows = [{**crm.records["c6"], "name": name} for name in ("Ada 6", "changed", "changed")]
+    crm.faults[1] = json.dumps({"total": 4, "contacts": rows}).encode()
+    crm.faults[2] = json.dumps({"total": 4, "contacts": rows[:1]}).encode()
+    read = run(crm, connection)
+    assert (read.records, read.changed, read.unchanged) == (4, 1, 0)
+    assert "moved" in read.warnings[0]
+    assert read.bookmark == first.bookmark
