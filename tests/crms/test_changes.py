@@ -1,0 +1,126 @@
+"""What users of a CRM edit, add and delete is what the next run sees: that, no more, with few calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+Office = Any  # see conftest.py
+
+
+@dataclass(frozen=True)
+class Way:
+    """Contacts of one CRM: what its emulator calls them, a field of text and its canonical name.
+
+    `is_whole`: the CRM has no filter by time. `shows_deletions`: it has a feed of them, or the record itself says so.
+    """
+
+    store: str
+    theirs: str
+    ours: str
+    is_whole: bool = False
+    shows_deletions: bool = False
+
+
+WAYS = {
+    "brivity": Way("contacts", "company", "company", is_whole=True),
+    "follow_up_boss": Way("people", "lastName", "last_name", shows_deletions=True),
+    "hubspot": Way("contacts", "company", "company", shows_deletions=True),
+    "kvcore": Way("contacts", "lastname", "last_name"),
+    "mri_vault": Way("contacts", "notes", "relationship_notes"),
+    "salesforce": Way("Contact", "Title", "job_title", shows_deletions=True),
+    "topproducer": Way("contacts", "Company", "company", is_whole=True),
+    "vaultre": Way("contacts", "company", "company"),
+    "zoho": Way("Contacts", "Last_Name", "last_name", shows_deletions=True),
+}
+
+
+@dataclass
+class Day:
+    """What happened at one CRM, and what the runs said of its contacts."""
+
+    edited: str
+    added: str
+    deleted: str
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    seen: Any = None
+    refreshed: Any = None
+
+
+@pytest.fixture(scope="module")
+def office(open_office: Callable[..., Office]) -> Office:
+    made = open_office(*WAYS, size=50)
+    made.read("all")
+    return made
+
+
+@pytest.fixture(scope="module")
+def days(office: Office) -> dict[str, Day]:
+    """A day at every CRM, and two runs: an ordinary one, and one that reads everything."""
+    found = {crm: _day(office, crm, way) for crm, way in WAYS.items()}
+    office.forget_calls()
+    done = office.read("all")
+    for crm, day in found.items():
+        day.calls, day.seen = office.calls(crm), done.row("extract", "contacts", crm)
+    for crm, day in found.items():
+        day.edits = office.staged(crm, "contacts")  # type: ignore[attr-defined]
+    done = office.read("all", full_refresh=True)
+    for crm, day in found.items():
+        day.refreshed = done.row("extract", "contacts", crm)
+    return found
+
+
+def _day(office: Office, crm: str, way: Way) -> Day:
+    office.advance(crm, 7200)
+    ids = sorted(office.staged(crm, "contacts"))
+    known = office.held(crm, way.store)
+    ids = [id for id in ids if id in known and not office.staged(crm, "contacts")[id]["is_deleted"]]
+    office.edit(crm, way.store, ids[0], {way.theirs: "Zebra"})
+    office.delete(crm, way.store, ids[1])
+    added = office.add(crm, way.store, {k: v for k, v in known[ids[2]].items() if k.lower() != "id"})
+    fresh = set(office.held(crm, way.store)) - set(known)
+    assert added
+    return Day(ids[0], fresh.pop(), ids[1])
+
+
+@pytest.mark.parametrize("crm", WAYS)
+def test_an_edit_and_a_new_record_are_seen(office: Office, days: dict[str, Day], crm: str) -> None:
+    day, staged = days[crm], office.staged(crm, "contacts")
+    assert day.seen.new == 1
+    assert staged[day.edited][WAYS[crm].ours] == "Zebra"
+    assert day.added in staged
+    # the edited one; and, where a deleted record says so itself, that one
+    assert day.seen.changed in (1, 2)
+
+
+@pytest.mark.parametrize("crm", WAYS)
+def test_nothing_else_is_asked_for(days: dict[str, Day], crm: str) -> None:
+    if not WAYS[crm].is_whole:
+        assert days[crm].seen.came_in <= 6, "the edited, the added, the deleted, and the overlap"
+
+
+@pytest.mark.parametrize("crm", WAYS)
+def test_a_deletion_is_seen_at_once_or_by_the_next_whole_read(office: Office, days: dict[str, Day], crm: str) -> None:
+    day = days[crm]
+    assert office.staged(crm, "contacts")[day.deleted]["is_deleted"]
+    was_seen = day.seen.deleted + max(0, day.seen.changed - 1)
+    assert was_seen == 1 if WAYS[crm].shows_deletions or WAYS[crm].is_whole else was_seen + day.refreshed.deleted == 1
+
+
+@pytest.mark.parametrize("crm", WAYS)
+def test_a_whole_read_finds_nothing_more(days: dict[str, Day], crm: str) -> None:
+    assert days[crm].refreshed.new == 0
+    assert days[crm].refreshed.changed == 0
+
+
+@pytest.mark.parametrize("crm", WAYS)
+def test_few_calls(days: dict[str, Day], crm: str) -> None:
+    """One page for each entity, two for HubSpot's lists of deleted records beside, one for each record to confirm."""
+    tokens = sum(call["count"] for call in days[crm].calls if "oauth" in call["path"])
+    data = sum(call["count"] for call in days[crm].calls if call["status"] in (200, 204, 304)) - tokens
+    most = {"hubspot": 7, "zoho": 6, "salesforce": 3, "follow_up_boss": 3, "kvcore": 3, "vaultre": 4, "mri_vault": 3}
+    assert data <= most.get(crm, 4), days[crm].calls
+    assert tokens <= 1
