@@ -80,19 +80,28 @@ class Operator:
         """Takes the answers of a sheet, all of them or, where one is wrong, none.
 
         Raises:
-            ValueError: lines with another answer than same, different or nothing: all of them.
+            ValueError: names every line with another answer than same, different or nothing, or with an unknown record.
         """
         with path.open(newline="", encoding="utf-8") as file:
             rows = [(number, row) for number, row in enumerate(csv.DictReader(file), start=2)]
         said = [(n, row, (row.get("answer") or "").strip().lower()) for n, row in rows]
-        wrong = [f"line {n}: {word!r}" for n, _, word in said if word not in ("", "same", "different")]
-        if wrong:
-            raise ValueError(f"{path.name}: {'; '.join(wrong)}: an answer is same, different or nothing")
+        if wrong := [f"line {n}: {why}" for n, row, word in said if (why := self._wrong(row, word))]:
+            raise ValueError(f"{path.name}: {'; '.join(wrong)}: nothing was taken")
         answered = [(row, word) for _, row, word in said if word]
         for row, word in answered:
             keys = (row["record_a"], row["record_b"])
             self.answer("contacts", keys, "same" if word == "same" else "different", who)
         return len(answered)
+
+    def _wrong(self, row: Mapping[str, str | None], word: str) -> str:
+        """What is wrong with a line of a sheet; an empty answer is none, whatever else the line says."""
+        if word not in ("", "same", "different"):
+            return f"{word!r} is neither same nor different nor nothing"
+        try:
+            keys = {self._key("contacts", row.get(column) or "") for column in SHEET[:2]} if word else set("ab")
+        except KeyError as problem:
+            return str(problem.args[0])
+        return "" if len(keys) > 1 else "one record twice"
 
     def answer(self, entity: str, records: tuple[str, str], answer: Literal["same", "different"], who: str) -> None:
         """Keeps an answer about two source records; of a golden id its first source record stands for it.

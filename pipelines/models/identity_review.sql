@@ -21,7 +21,7 @@ ranked as (
     select
         *,
         sum(doubt) over (partition by evidence)
-            / row_number() over (partition by evidence order by abs(bits), hash(a, b)) as worth
+            / row_number() over (partition by evidence order by abs(bits), hash(record_key_a, record_key_b)) as worth
     from undecided
 )
 

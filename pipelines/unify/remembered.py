@@ -28,7 +28,7 @@ def load_pins(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> str:
 
 
 def load_answers(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
-    """Makes `answers` (record_key_a, record_key_b, answer, said_by): operators' words, and records that we made in a CRM.
+    """Makes `answers` (record_key_a, record_key_b, answer, said_by): operators' words, and what push made.
 
     What was made for a golden record is one with it, even where the two share no key to be recognised by.
     """

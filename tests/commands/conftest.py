@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,12 @@ class Program:
         """Rows of the published file."""
         with duckdb.connect(str((self.data / owner / "crm.duckdb").resolve()), read_only=True) as con:
             return con.execute(sql).fetchall()
+
+
+@pytest.fixture(scope="session")
+def new_program() -> Callable[[Path], Program]:
+    """The command line on a data folder: for modules that run it once."""
+    return lambda data: Program(data, {})
 
 
 @pytest.fixture

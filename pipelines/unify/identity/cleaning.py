@@ -64,7 +64,8 @@ def _macros() -> dict[str, str]:
                 )))), '')
             from line)""",
         "clean_unit(x)": """coalesce(
-            nullif(regexp_extract(lower(x), '(?:\\b(?:apartment|apt|unit|suite|ste|flat)\\b|#)\\.? *#?([0-9a-z-]+)', 1), ''),
+            nullif(regexp_extract(lower(x),
+                '(?:\\b(?:apartment|apt|unit|suite|ste|flat)\\b|#)\\.? *#?([0-9a-z-]+)', 1), ''),
             nullif(regexp_extract(lower(x), '^([0-9]+[a-z]?)/[0-9]', 1), ''))""",
         "trim_suffix(x)": r"regexp_replace(x, '(?i)[ ,]+(jr|sr|ii|iii|iv)\.?$', '')",
         # One letter wrong, or two in a long word. The first or the last letter is right: that is seen at no cost.

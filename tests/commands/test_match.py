@@ -1,0 +1,246 @@
+"""An operator's work on who is who: through the functions of the commands, on one small office read once."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.commands.operator import Operator, measure, open_operator
+from pipelines.connections.owner import Owner
+from pipelines.connections.project import find_project
+from pipelines.mapping.load import load_schemas
+from pipelines.sandbox.handle import start
+from pipelines.state.database import open_state
+from pipelines.unify.identity.labelled import FileProblem
+from pipelines.unify.identity.model import load_model
+from pipelines.unify.run import unify
+from pipelines.unify.sources import Source
+from pipelines.warehouse.connect import open_warehouse
+
+CRMS = ("brivity", "brivity_core")
+SCHEMAS = load_schemas(find_project().schemas)
+
+
+@pytest.fixture(scope="module")
+def read_once(tmp_path_factory: pytest.TempPathFactory, new_program: Callable[[Path], Any]) -> Owner:
+    """An owner whose two CRMs were read and unified."""
+    program = new_program(tmp_path_factory.mktemp("match") / "data")
+    with start(program.data / "sandbox", CRMS, size=120):
+        ran = program("run", *CRMS, "--push", "off")
+    assert ran.code == 0, ran.out + ran.err
+    return Owner("sandbox", program.data)
+
+
+@pytest.fixture
+def owner(read_once: Owner, tmp_path: Path) -> Owner:
+    """A copy that a test may change."""
+    copy = Owner("sandbox", tmp_path / "data")
+    copy.root.mkdir(parents=True)
+    for file in (read_once.warehouse, read_once.state):
+        shutil.copy(file, copy.root / file.name)
+    return copy
+
+
+@pytest.fixture
+def opened(owner: Owner) -> Callable[[], Any]:
+    """Opens the operator's desk: `with opened() as operator`."""
+    return lambda: open_operator(owner, SCHEMAS)
+
+
+def next_run(owner: Owner) -> None:
+    """What the next run does about identity."""
+    con, state = open_warehouse(owner), open_state(owner)
+    unify(con, state, SCHEMAS, [Source(name) for name in CRMS])
+    con.close()
+    state.close()
+
+
+def ids(opened: Any) -> dict[str, str]:
+    """Record key to golden id."""
+    with opened() as operator:
+        return dict(operator.con.execute("select record_key, contact_id from unified.contact_sources").fetchall())
+
+
+def twins(opened: Any) -> tuple[str, str]:
+    """Two records that are one person, of which there are no more."""
+    with opened() as operator:
+        query = """select min(record_key), max(record_key) from unified.contact_sources
+            group by contact_id having count(*) = 2 order by 1 limit 1"""
+        return tuple(operator.con.execute(query).fetchall()[0])
+
+
+def loners(opened: Any, number: int) -> list[str]:
+    """Records that are one person each."""
+    with opened() as operator:
+        query = "select min(record_key) from unified.contact_sources group by contact_id having count(*) = 1 order by 1"
+        return [key for (key,) in operator.con.execute(query).fetchall()[:number]]
+
+
+def test_review_asks_about_pairs_that_are_open_until_they_are_answered(opened: Any) -> None:
+    with opened() as operator:
+        pairs = operator.undecided(5)
+        assert pairs
+        assert all(0.03 <= pair.probability <= 0.97 for pair in pairs)
+        shown = operator.side_by_side(pairs[0])
+        assert pairs[0].record_key_a in shown
+        assert pairs[0].evidence in shown
+        operator.answer("contacts", (pairs[0].record_key_a, pairs[0].record_key_b), "different", "ann")
+        assert pairs[0] not in operator.undecided(100)
+
+
+def test_different_holds_after_the_next_run_and_the_one_after(opened: Any, owner: Owner) -> None:
+    one, other = twins(opened)
+    with opened() as operator:
+        operator.answer("contacts", (one, other), "different", "ann")
+    for _ in range(2):
+        next_run(owner)
+        found = ids(opened)
+        assert found[one] != found[other]
+
+
+def test_different_holds_through_third_records(opened: Any, owner: Owner) -> None:
+    one, other, third = loners(opened, 3)
+    with opened() as operator:
+        operator.answer("contacts", (one, other), "different", "ann")
+        operator.answer("contacts", (one, third), "same", "ann")
+        operator.answer("contacts", (third, other), "same", "ann")
+    next_run(owner)
+    found = ids(opened)
+    assert found[one] != found[other]
+
+
+def test_same_holds_and_the_older_id_stays(opened: Any, owner: Owner) -> None:
+    one, other = loners(opened, 2)
+    before = ids(opened)
+    with opened() as operator:
+        operator.answer("contacts", (before[one], before[other]), "same", "ann")  # golden ids stand for their records
+    next_run(owner)
+    after = ids(opened)
+    assert after[one] == after[other]
+    assert after[one] in (before[one], before[other])
+    gone = before[other] if after[one] == before[one] else before[one]
+    with opened() as operator:
+        assert operator.show(gone).redirected_from == gone
+        assert operator.show(gone).golden_id == after[one]
+
+
+def test_an_answer_about_nobody_is_refused(opened: Any) -> None:
+    with opened() as operator, pytest.raises(KeyError, match="there is no contact nobody"):
+        operator.answer("contacts", (loners(opened, 1)[0], "nobody"), "same", "ann")
+
+
+def value_of(operator: Operator, golden_id: str, field: str) -> tuple[str, str]:
+    """A field's value, and the rule by which it holds."""
+    return next((f.value, f.rule) for f in operator.show(golden_id).fields if f.field == field)
+
+
+def test_a_pin_outranks_the_sources_until_it_is_taken_out(opened: Any, owner: Owner) -> None:
+    golden_id = ids(opened)[loners(opened, 1)[0]]
+    with opened() as operator:
+        before = value_of(operator, golden_id, "last_name")
+        operator.pin(golden_id, "last_name", "Pinned-Smith", "ann")
+    next_run(owner)
+    with opened() as operator:
+        assert value_of(operator, golden_id, "last_name")[0] == "Pinned-Smith"
+        operator.unpin(golden_id, "last_name")
+    next_run(owner)
+    with opened() as operator:
+        assert value_of(operator, golden_id, "last_name") == before
+
+
+def test_only_a_value_of_the_fields_type_is_pinned(opened: Any) -> None:
+    golden_id = ids(opened)[loners(opened, 1)[0]]
+    with opened() as operator:
+        with pytest.raises(ValueError, match="is no date"):
+            operator.pin(golden_id, "birth_date", "soon", "ann")
+        with pytest.raises(KeyError, match="no field shoe_size"):
+            operator.pin(golden_id, "shoe_size", "44", "ann")
+
+
+def test_show_tells_who_said_it_and_what_was_rejected(opened: Any) -> None:
+    with opened() as operator:
+        shown = [operator.show(golden_id) for golden_id in sorted(set(ids(opened).values()))]
+        with pytest.raises(KeyError, match="nobody"):
+            operator.show("nobody")
+    several = [one for one in shown if len(one.sources) > 1]
+    assert several
+    assert all(field.rule for one in shown for field in one.fields)
+    rejected = [other for one in several for field in one.fields for other in field.rejected]
+    assert rejected
+    assert all(other.connection in CRMS and other.because for other in rejected)
+
+
+def test_explain_gives_evidence_and_a_chart_that_loads_nothing(opened: Any) -> None:
+    one, other = twins(opened)
+    with opened() as operator:
+        steps = operator.explain(one, other)
+        page = operator.waterfall(one, other)
+        assert operator.explain(one, other) == steps, "the warehouse is as it was"
+    assert steps[-1].what == "verdict"
+    assert steps[-1].outcome.startswith("one person")
+    assert sum(step.bits for step in steps[:-1]) == pytest.approx(steps[-1].bits, abs=0.1)
+    assert steps[1].what in page
+    assert "<script src" not in page
+
+
+def test_trained_weights_are_a_file(opened: Any, tmp_path: Path) -> None:
+    with opened() as operator:
+        records = operator.train(tmp_path / "weights.yml")
+    assert records == len(ids(opened))
+    assert load_model(tmp_path / "weights.yml").population == records
+
+
+def test_evaluate_reads_columns_of_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "labelled.csv"
+    people = [("Tilda", "Abara"), ("Hugo", "Novak"), ("Greta", "Moreau"), ("Leo", "Castro")]
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["Vorname", "Nachname", "Mail", "shoe", "who"])
+        for number, (given, family) in enumerate(people):
+            for shoe in (40, 41):
+                writer.writerow([given, family, f"{family}@mail.org".lower(), shoe, number])
+    names = {"Vorname": "first_name", "Nachname": "last_name", "Mail": "email"}
+    quality = measure(file, SCHEMAS["contacts"], "who", names, "US")
+    assert (quality.records, quality.precision, quality.recall, quality.over_merged) == (8, 1.0, 1.0, 0)
+    with pytest.raises(FileProblem):
+        measure(file, SCHEMAS["contacts"], "truth", names, "US")
+
+
+def test_a_sheet_goes_out_and_comes_back(opened: Any, owner: Owner, tmp_path: Path) -> None:
+    sheet = tmp_path / "pairs.csv"
+    with opened() as operator:
+        pairs = operator.undecided(3)
+        assert operator.write_sheet(sheet, 3) == len(pairs) == 3
+        rows = list(csv.DictReader(sheet.open(encoding="utf-8")))
+        assert [row["record_a"] for row in rows] == [pair.record_key_a for pair in pairs]
+        fill(sheet, rows, ["Different", "", "different"])
+        assert operator.take_sheet(sheet, "ann") == 2
+    next_run(owner)
+    assert ids(opened)[rows[0]["record_a"]] != ids(opened)[rows[0]["record_b"]]
+
+
+def fill(sheet: Path, rows: list[dict[str, str]], answers: list[str]) -> None:
+    """Writes answers into a sheet, as an office would."""
+    with sheet.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"answer": word} for row, word in zip(rows, answers, strict=False))
+
+
+@pytest.mark.parametrize("wrong", ["maybe", "nobody:1"])
+def test_one_wrong_line_refuses_the_whole_sheet(opened: Any, tmp_path: Path, wrong: str) -> None:
+    sheet = tmp_path / "pairs.csv"
+    with opened() as operator:
+        pairs = operator.undecided(100)
+        operator.write_sheet(sheet, 2)
+        rows = list(csv.DictReader(sheet.open(encoding="utf-8")))
+        rows.append(rows[0] | ({"record_a": wrong} if ":" in wrong else {}))
+        fill(sheet, rows, ["different"] * (len(rows) - 1) + ["different" if ":" in wrong else wrong])
+        with pytest.raises((ValueError, KeyError), match=f"line {len(rows) + 1}"):
+            operator.take_sheet(sheet, "ann")
+        assert operator.undecided(100) == pairs, "nothing was taken"
