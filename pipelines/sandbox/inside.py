@@ -104,7 +104,7 @@ class RequestsAdapter(BaseAdapter):
         super().__init__()
         self._inside = _Inside(app)
 
-    def send(  # noqa: PLR0917 - requests calls it so
+    def send(  # requests calls it so
         self,
         request: requests.PreparedRequest,
         stream: bool = False,  # noqa: ARG002

@@ -29,7 +29,7 @@ def _email() -> str:
     end"""
 
 
-def _macros() -> dict[str, str]:
+def _cleaners() -> dict[str, str]:
     words = vocabulary()
     digits = "regexp_replace(split_part(x, ';', 1), '[^0-9+]', '', 'g')"
     nobody = sql_list(words["no_numbers"])
@@ -68,6 +68,11 @@ def _macros() -> dict[str, str]:
                 '(?:\\b(?:apartment|apt|unit|suite|ste|flat)\\b|#)\\.? *#?([0-9a-z-]+)', 1), ''),
             nullif(regexp_extract(lower(x), '^([0-9]+[a-z]?)/[0-9]', 1), ''))""",
         "trim_suffix(x)": r"regexp_replace(x, '(?i)[ ,]+(jr|sr|ii|iii|iv)\.?$', '')",
+    }
+
+
+def _comparisons() -> dict[str, str]:
+    return {
         # One letter wrong, or two in a long word. The first or the last letter is right: that is seen at no cost.
         "is_near(x, y)": """case
             when (ascii(x) = ascii(y) or right(x, 1) = right(y, 1)) and abs(length(x) - length(y)) <= 2
@@ -101,5 +106,5 @@ def _macros() -> dict[str, str]:
 
 def make_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Define the cleaning functions in the connection (temporary: they are not stored in its file)."""
-    for signature, body in _macros().items():
+    for signature, body in {**_cleaners(), **_comparisons()}.items():
         con.execute(f"create or replace temp macro {signature} as {body}")
