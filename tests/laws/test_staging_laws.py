@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from pipelines.connections.connection import Connection
 from pipelines.connections.owner import Owner
 from pipelines.staging.stage import stage
 from pipelines.warehouse.connect import open_warehouse
+
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "0"))
+"""CI asks for more examples than a developer waits for."""
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where a commit waits for no disk, where there is such a place."""
@@ -131,7 +135,7 @@ def histories(draw: st.DrawFn) -> list[Version]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=300)
+@settings(max_examples=max(300, EXAMPLES))
 @given(st.lists(values | records, max_size=6))
 def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]) -> None:
     with office() as (con, owner, connection):
@@ -148,7 +152,7 @@ def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=100)
+@settings(max_examples=max(100, EXAMPLES))
 @given(histories(), st.randoms(use_true_random=False))
 def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) -> None:
     with office(FEW) as (con, owner, connection):
@@ -165,7 +169,7 @@ def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) 
     assert in_steps == at_once
 
 
-@settings(max_examples=40)
+@settings(max_examples=max(40, EXAMPLES))
 @given(
     st.lists(
         st.one_of(st.just("absent"), st.sampled_from([None, "", " ", [], {"x": 1}, "\u0000"])), min_size=1, max_size=4

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.unify.sources import Source
+
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "0"))
+"""CI asks for more examples than a developer waits for."""
 
 FIELDS = ("rating", "email", "phone", "do_not_call")
 LATEST = ("rating", "email", "phone")
@@ -121,7 +125,7 @@ def by_person(staged: list[Any]) -> dict[str, list[Any]]:
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=max(100, EXAMPLES))
 @given(staged=records())
 def test_l6_the_latest_edit_wins_field_by_field(world: Any, staged: list[Any]) -> None:
     world.stage("contacts", staged)
@@ -135,7 +139,7 @@ def test_l6_the_latest_edit_wins_field_by_field(world: Any, staged: list[Any]) -
     assert golden == {}, "golden records of nobody"
 
 
-@settings(max_examples=60)
+@settings(max_examples=max(60, EXAMPLES))
 @given(staged=records(), touched=st.integers(7, 9))
 def test_l5_writing_the_golden_values_back_changes_none_of_them(world: Any, staged: list[Any], touched: int) -> None:
     """What push writes is read back as an echo, as old as the value it repeats, in a record that was just touched."""
@@ -167,7 +171,7 @@ def write_back(record: Any, golden: dict[str, Any], since: dict[tuple[str, str],
     record.edits, record.modified = edits, touched
 
 
-@settings(max_examples=40)
+@settings(max_examples=max(40, EXAMPLES))
 @given(staged=records())
 def test_l7_nothing_is_emptied(world: Any, staged: list[Any]) -> None:
     """A field is empty in a golden record only where no record that has a say fills it."""
@@ -183,7 +187,7 @@ def test_l7_nothing_is_emptied(world: Any, staged: list[Any]) -> None:
                 assert field in golden[ids[people[0].key]]
 
 
-@settings(max_examples=30)
+@settings(max_examples=max(30, EXAMPLES))
 @given(staged=records(), later=records())
 def test_l1_every_staged_record_is_in_exactly_one_golden_record(
     world: Any, staged: list[Any], later: list[Any]
@@ -197,7 +201,7 @@ def test_l1_every_staged_record_is_in_exactly_one_golden_record(
         assert counts.golden == sum(expected(p) is not None for p in by_person(step).values())
 
 
-@settings(max_examples=15)
+@settings(max_examples=max(15, EXAMPLES))
 @given(staged=records(), seed=st.integers(0, 99))
 def test_l2_the_order_of_the_input_changes_nothing(
     world: Any, tmp_path_factory: pytest.TempPathFactory, staged: list[Any], seed: int
@@ -217,7 +221,7 @@ def test_l2_the_order_of_the_input_changes_nothing(
         again.close()
 
 
-@settings(max_examples=40)
+@settings(max_examples=max(40, EXAMPLES))
 @given(steps=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=5))
 def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
     """Six records are grouped anew at each step, at random: ids are kept, redirect, and are never reused."""
@@ -264,7 +268,7 @@ def _check_kept(before: dict[str, str], now: dict[str, str], redirects: dict[str
         assert redirects.get(golden, golden) in largest
 
 
-@settings(max_examples=30)
+@settings(max_examples=max(30, EXAMPLES))
 @given(staged=records(), changed=records(), seed=st.integers(0, 99))
 def test_a_partial_build_equals_a_whole_one(world: Any, staged: list[Any], changed: list[Any], seed: int) -> None:
     """Making only what changed anew leaves the tables that a whole build would."""
