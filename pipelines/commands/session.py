@@ -102,16 +102,18 @@ def _real(names: list[str], project: Project) -> list[Connection]:
 
 
 def _emulated(names: list[str], project: Project, handle: SandboxHandle) -> list[Connection]:
-    there = set(connection_names(project))
-    if EVERYTHING in names:
-        wanted = [crm for crm in handle.crms if crm in there]
-    else:
-        wanted = names
-        for name in wanted:
-            if name in there and name not in handle.crms:
-                raise Stop(Exit.WRONG_SETTINGS, f"{name}: has no credentials, and no sandbox; set its credentials")
-    environments = {crm: handle.environment(crm) for crm in handle.crms}
-    return [resolve(n, project, sandbox_environment=environments.get(n, {})) for n in wanted]
+    """The connections that an emulated CRM has variables for; two mappings of one CRM share them."""
+    mappings = sorted(path.stem for path in project.mappings.glob("*.yml"))
+    given = {key: value for crm in handle.crms for key, value in handle.environment(crm).items()}
+    found = []
+    for name in mappings if EVERYTHING in names else names:
+        try:
+            found.append(resolve(name, project, sandbox_environment=given))
+        except NoCredentials:
+            if EVERYTHING not in names:
+                said = f"{name}: has no credentials, and no sandbox; set its credentials"
+                raise Stop(Exit.WRONG_SETTINGS, said) from None
+    return found
 
 
 def _sandbox(project: Project, names: list[str], *, quiet: bool) -> SandboxHandle:
