@@ -16,6 +16,34 @@ told as (
     select a, b, 0 as pull, -1000 as bits, true as is_vetoed
     from identity_answers
     where not is_same
+),
+
+-- Records that an operator called one speak with one voice, the strongest: that one of them has another name is settled.
+voices as (
+    select
+        t.*,
+        coalesce(x.same, t.a) as voice_a,
+        coalesce(y.same, t.b) as voice_b,
+        x.rid is not null or y.rid is not null as is_one_of_several
+    from told as t
+    left join identity_same as x on x.rid = t.a
+    left join identity_same as y on y.rid = t.b
+),
+
+heard as (
+    select a, b, pull, bits, is_vetoed
+    from voices
+    where not is_one_of_several
+    union all
+    select
+        least(voice_a, voice_b) as a,
+        greatest(voice_a, voice_b) as b,
+        max(pull) * count(*) as pull,
+        max(bits) as bits,
+        bool_or(is_vetoed) as is_vetoed
+    from voices
+    where is_one_of_several
+    group by 1, 2
 )
 
 select
@@ -24,7 +52,7 @@ select
     sum(t.pull) as pull,
     max(t.bits) as strongest,
     bool_or(t.is_vetoed) as is_vetoed
-from told as t
+from heard as t
 join identity_members as x on x.rid = t.a
 join identity_members as y on y.rid = t.b
 where x.cluster <> y.cluster
