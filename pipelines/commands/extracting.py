@@ -22,6 +22,7 @@ class Wanted:
     full_refresh: bool = False
     limit: int | None = None
     only: str | None = None
+    allow_shrink: bool = False
 
 
 def extract_all(
@@ -41,6 +42,7 @@ def extract_all(
                 full_refresh=wanted.full_refresh,
                 limit=wanted.limit,
                 only=wanted.only,
+                allow_shrink=wanted.allow_shrink,
                 progress=lambda entity, done, total=None: progress(f"{connection.name} {entity}", done, total),
             )
 

@@ -82,7 +82,7 @@ def _stages(session: Session, options: RunOptions, report: Report, state: State)
         if not session.owner.crm.exists():
             checks.prepare()
         if "extract" in options.stages:
-            wanted = Wanted(options.full_refresh, options.limit, options.only)
+            wanted = Wanted(options.full_refresh, options.limit, options.only, options.allow_mass_change)
             with progress(quiet=options.quiet) as told:
                 session_came_through = extract_all(session.connections, wanted, report, state=state, progress=told)
         else:

@@ -48,9 +48,7 @@ class FieldMapping(Strict):
     blank: Literal["empty", "unknown"] = Field(
         "empty", description="unknown: where it is empty, the CRM may only not show it, as in a list of short records"
     )
-    unique: bool = Field(
-        False, description="No two records of the CRM have one value: what another has is not written"
-    )
+    unique: bool = Field(False, description="No two records of the CRM have one value: what another has is not written")
     owner: Literal["here", "there", "latest"] = Field("latest", description="Whose value holds when both sides edited")
 
     @model_validator(mode="after")

@@ -98,7 +98,6 @@ class Extract(Strict):
     paginator: str | dict[str, Any] | None = None
     incremental: Incremental | None = None
     response_actions: list[dict[str, Any]] = Field(default_factory=list)
-    windows: dict[str, Any] | None = Field(None, description="Parallel or restarted windows of time or id")
     fields_under: Path | None = Field(
         None,
         description="`{fields}` in params, json or path stands for the CRM's names of all mapped fields "

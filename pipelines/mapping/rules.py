@@ -204,7 +204,7 @@ def _extract(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
             (*at, "incremental"), "has no cursor", remedy="give the entity modified, or add cursor_path"
         )
     where_used = [text for _, text in _texts(extract.model_dump(exclude={"incremental"}), ())]
-    if incremental.start_param is None and not any("{incremental." in t for t in where_used) and not extract.windows:
+    if incremental.start_param is None and not any("{incremental." in t for t in where_used):
         remedy = "add start_param, or put {incremental.start_value} into params, headers, json or path"
         yield scope.problem((*at, "incremental"), "the bookmark is sent nowhere", remedy=remedy)
 
