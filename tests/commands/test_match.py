@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.commands.match_command import app
 from pipelines.commands.operator import Operator, measure, open_operator
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import find_project
@@ -186,6 +188,20 @@ def test_explain_gives_evidence_and_a_chart_that_loads_nothing(opened: Any) -> N
     assert sum(step.bits for step in steps[:-1]) == pytest.approx(steps[-1].bits, abs=0.1)
     assert steps[1].what in page
     assert "<script src" not in page
+
+
+def test_the_commands_print_and_write_what_was_asked_for(opened: Any, owner: Owner, tmp_path: Path) -> None:
+    one, other = twins(opened)
+    here = ["--data-dir", str(owner.data_dir)]
+    page, run = tmp_path / "why.html", CliRunner().invoke
+    explained = run(app, ["explain", one, other, "--html", str(page), *here])
+    assert explained.exit_code == 0, explained.output
+    assert "one person" in explained.output
+    assert page.read_text(encoding="utf-8").lstrip().startswith("<")
+    assert run(app, ["explain", one, "nobody", *here]).exit_code == 2
+    shown = run(app, ["show", ids(opened)[one], *here])
+    assert one in shown.output
+    assert other in shown.output
 
 
 def test_trained_weights_are_a_file(opened: Any, tmp_path: Path) -> None:
