@@ -22,3 +22,9 @@ where
     {% if condition %}
     and ({{ condition }})
     {% endif %}
+    {% if key %}
+    -- whoever has its key there is somebody else: it would be found, and passed over, at every run
+    and coalesce(lower(g.{{ key | ident }}::varchar) not in (
+        select lower({{ key | ident }}::varchar) from {{ staging }} where {{ key | ident }} is not null and not is_deleted
+    ), true)
+    {% endif %}

@@ -42,7 +42,17 @@ def e164(writing: str, region: str | None) -> str | None:
         return None
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    found = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return found if _is_steady(found) else None
+
+
+def _is_steady(found: str) -> bool:
+    """Whether the number reads as itself: of 000 0000 a zero would be taken for a prefix at every reading."""
+    try:
+        again = phonenumbers.parse(found, None)
+    except phonenumbers.NumberParseException:
+        return False
+    return bool(phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164) == found)
 
 
 def _parse_chunk(job: tuple[list[str], str | None]) -> list[str | None]:
