@@ -22,14 +22,15 @@ class Stop(Exception):  # noqa: N818 - says a state: the command goes no further
 
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = self.exit_code = code
         self.message = message
 
 
 def worst(codes: list[Exit]) -> Exit:
     """The code of a run over several connections: what needs a person first.
 
-    A wrong setting outranks a CRM that is down, which outranks failed checks, a guard, and a lock.
+    A fault of the program comes first; a wrong setting outranks a CRM that is down, which outranks failed checks, a
+    guard, and a lock.
     """
-    order = [Exit.WRONG_SETTINGS, Exit.CRM_FAILED, Exit.CHECKS_FAILED, Exit.GUARDED, Exit.LOCKED, Exit.DONE]
+    order = [Exit.FAULT, Exit.WRONG_SETTINGS, Exit.CRM_FAILED, Exit.CHECKS_FAILED, Exit.GUARDED, Exit.LOCKED, Exit.DONE]
     return next(code for code in order if code in [*codes, Exit.DONE])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines.commands.exits import Exit, Stop
+from pipelines.commands.exits import Exit
 from pipelines.connections.connection import Connection
-from pipelines.connections.errors import SettingsError
-from pipelines.connections.locks import LockHeld
 from pipelines.connections.redact import Redactor
-from pipelines.mapping.problems import MappingErrors
 
 
 def describe(problem: BaseException, connection: Connection) -> tuple[Exit, str]:
@@ -17,22 +14,14 @@ def describe(problem: BaseException, connection: Connection) -> tuple[Exit, str]
 
 
 def code_of(problem: BaseException) -> Exit:
-    """Looks through the causes: dlt wraps what happens in its pipelines."""
-    from pipelines.extract.guard import SourceShrank
-    from pipelines.push.apply import GuardTripped
-    from pipelines.push.planned import PlanError
+    """What the failure, or what caused it (dlt wraps what happens in its pipelines), says of itself.
 
+    An exception that has no `exit_code` is a fault of the program.
+    """
     seen: BaseException | None = problem
     while seen is not None:
-        if isinstance(seen, Stop):
-            return seen.code
-        if isinstance(seen, LockHeld):
-            return Exit.LOCKED
-        if isinstance(seen, SettingsError | MappingErrors):
-            return Exit.WRONG_SETTINGS
-        if isinstance(seen, SourceShrank | GuardTripped):
-            return Exit.GUARDED
-        if isinstance(seen, PlanError):
-            return Exit.WRONG_SETTINGS
+        code = getattr(seen, "exit_code", None)
+        if code is not None:
+            return Exit(code)
         seen = seen.__cause__
-    return Exit.CRM_FAILED
+    return Exit.FAULT

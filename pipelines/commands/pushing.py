@@ -39,6 +39,7 @@ def push_all(
 def _push(
     session: Session, connection: Connection, is_applied: bool, options: RunOptions, report: Report, state: State
 ) -> None:
+    from pipelines.push.guards import is_at_rest
     from pipelines.push.plan import Pilot
 
     started = time.monotonic()
@@ -50,7 +51,7 @@ def _push(
         report.rows += rows
         if made.guard:
             report.stop(Exit.GUARDED, f"[{connection.mapping.label}] " + "; ".join(made.guard))
-        elif is_applied:
+        elif is_applied and not is_at_rest(made, state):
             apply_plan(session, connection, made, report, state, allow_mass_change=options.allow_mass_change)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -92,22 +93,20 @@ def show(report: Report, *, as_json: bool, exit_code: Exit) -> None:
     if as_json:
         print(report.as_json(exit_code))
         return
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
-    if console.is_terminal:
-        _show_table(report, console)
+    if sys.stdout.isatty():
+        _show_table(report)
     else:
         _show_lines(report)
     for message in report.messages:
-        console.print(message, markup=False, highlight=False)
+        print(message)
 
 
 def _used_counts(report: Report) -> list[str]:
     return [c for c in COUNTS if any(getattr(row, c) is not None for row in report.rows)]
 
 
-def _show_table(report: Report, console: Any) -> None:
+def _show_table(report: Report) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     used = _used_counts(report)
@@ -119,7 +118,7 @@ def _show_table(report: Report, console: Any) -> None:
     for row in report.rows:
         cells = ["" if getattr(row, c) is None else f"{getattr(row, c):,}" for c in used]
         table.add_row(row.stage, row.connection, row.entity, *cells, f"{row.seconds:.2f}")
-    console.print(table)
+    Console().print(table)
 
 
 def _show_lines(report: Report) -> None:

@@ -34,19 +34,42 @@ class Transforming:
 
     def run(self) -> bool:
         """Brings the owner's tables and published file up to date; False where checks failed."""
-        from pipelines.warehouse.connect import open_warehouse
-
-        owner = self.session.owner
-        with lock(owner, "warehouse", "unifying and publishing", wait_seconds=WAIT_SECONDS):
-            con = open_warehouse(owner)
+        with lock(self.session.owner, "warehouse", "unifying and publishing", wait_seconds=WAIT_SECONDS):
+            con = self._derived()
             try:
-                if "staging" in self.stages:
-                    self._stage(con)
-                if "unify" in self.stages:
-                    self._unify(con)
                 return self._publish(con) if "publish" in self.stages else True
             finally:
                 con.close()
+
+    def _derived(self) -> duckdb.DuckDBPyConnection:
+        """The warehouse with its tables up to date.
+
+        One that another version of the program left may lack what this one expects: it is derived, so it is made anew.
+        """
+        from duckdb import BinderException, CatalogException
+
+        from pipelines.warehouse.connect import open_warehouse
+
+        owner = self.session.owner
+        con = open_warehouse(owner)
+        try:
+            self._derive(con)
+        except (BinderException, CatalogException) as stale:
+            con.close()
+            self.report.messages.append(f"the warehouse was made anew: {str(stale).splitlines()[0]}")
+            owner.warehouse.unlink()
+            con = open_warehouse(owner)
+            self._derive(con)
+        except BaseException:
+            con.close()
+            raise
+        return con
+
+    def _derive(self, con: duckdb.DuckDBPyConnection) -> None:
+        if "staging" in self.stages:
+            self._stage(con)
+        if "unify" in self.stages:
+            self._unify(con)
 
     def _stage(self, con: duckdb.DuckDBPyConnection) -> None:
         from pipelines.staging.echoes import load_echoes

@@ -5,21 +5,27 @@ YAML 1.2: `no`, `on` and `2024-01-31` are text. A key that stands twice is a mis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+import yaml
+from yaml import MappingNode, MarkedYAMLError, Node, ScalarNode, SequenceNode, YAMLError
 
 from pipelines.mapping.problems import MappingErrors, Problem
 
 Part = str | int
 Parts = tuple[Part, ...]
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN_TAGS = re.compile(r"tag:yaml\.org,2002:\w+")
+_WORDS: dict[str, Any] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
+_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)(e[-+]?[0-9]+)?|[-+]?\.inf|\.nan")
 _NUMBER_BASES = {"0x": 16, "0o": 8}
 _MOST_VALUES = 100_000
 _DEEPEST = 40
@@ -83,7 +89,7 @@ def _read(path: Path, _seen_from: Path, _changed_at: int, _size: int) -> Documen
     document = Document(shown(path))
     try:
         text = path.read_text(encoding="utf-8")
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = yaml.compose(text, Loader=LOADER)
     except MarkedYAMLError as error:
         raise MappingErrors([_syntax_problem(document.file, error)]) from None
     except (YAMLError, UnicodeDecodeError) as error:
@@ -100,7 +106,7 @@ def _syntax_problem(file: str, error: MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     said = " ".join(str(x) for x in (error.context, error.problem) if x)
-    remedy = "a tab is no indentation; use spaces" if "'\\t'" in said else ""
+    remedy = "a tab is no indentation; use spaces" if "'\\t'" in said or "tab character" in said else ""
     return Problem(file, line, column, "", f"YAML syntax: {said}", remedy=remedy)
 
 
@@ -146,15 +152,12 @@ def _odd_key(document: Document, node: Node, parts: Parts) -> Problem:
 
 
 def _scalar(node: ScalarNode) -> Any:
+    """The value of a scalar by YAML 1.2's core schema; PyYAML's own tags are those of 1.1, where `no` is false."""
     text = str(node.value)
-    match str(node.tag).rsplit(":", 1)[-1]:
-        case "null":
-            return None
-        case "bool":
-            return text.lower() == "true"
-        case "int":
-            return int(text.replace("_", ""), _NUMBER_BASES.get(text.lstrip("+-")[:2].lower(), 10))
-        case "float":
-            return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
-        case _:
-            return text
+    if node.style not in (None, "") or not _PLAIN_TAGS.fullmatch(str(node.tag)):
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text, _NUMBER_BASES.get(text[:2], 10))
+    return float(text.replace(".inf", "inf").replace(".nan", "nan")) if _FLOAT.fullmatch(text.lower()) else text

@@ -12,13 +12,19 @@ is a caller who says `--allow-mass-change`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.scope import push_fields
+from pipelines.state import baselines
+from pipelines.state.database import State
 from pipelines.warehouse.models import ident
+
+if TYPE_CHECKING:
+    from pipelines.push.planned import Plan
 
 FEW = 10
 GROWTH = 1.5
@@ -60,6 +66,12 @@ def tripped(
             what = "records" if kind == "records" else f"values of {source.partition('.')[2]}"
             found.append(f"{entity}: {source.partition('.')[0]} has {now:.0f} {what}, {before:.0f} at the last push")
     return found
+
+
+def is_at_rest(plan: Plan, state: State) -> bool:
+    """Whether applying the plan would neither write anything nor teach anything about what is normal."""
+    known = baselines.load(state, plan.connection)
+    return plan.is_empty and not plan.stale and bool(known) and baseline(plan.stats).items() <= known.items()
 
 
 def baseline(stats: Mapping[str, float]) -> dict[tuple[str, str], float]:

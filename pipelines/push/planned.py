@@ -48,6 +48,8 @@ WRITES = ("update", "create", "link", "archive")
 class PlanError(Exception):
     """A saved plan that cannot be applied."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -11,10 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 from raw_log import START, Version, connect, log, rows, schema
-from ruamel.yaml import YAML
 
 from pipelines.connections.owner import Owner
-from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.mapping.load import load_schemas
 from pipelines.staging.stage import StagingError, stage
 from pipelines.warehouse.build import read_builds
 
@@ -72,8 +71,7 @@ def test_a_row_has_what_the_contract_says(con: duckdb.DuckDBPyConnection, owner:
 
 def test_every_canonical_field_of_our_schemas_is_a_column(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
     folder = Path(__file__).resolve().parents[2] / "schemas"
-    yaml = YAML(typ="safe")
-    schemas = {p.stem: CanonicalEntity.model_validate(yaml.load(p.read_text())) for p in folder.glob("*.yml")}
+    schemas = load_schemas(folder)
     stage(con, connect(owner, {"first_name": "Name"}), schemas)
     for entity, one in schemas.items():
         described = con.execute(f"describe staging.{entity}").fetchall()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from ruamel.yaml import YAML
+
+from pipelines.mapping.document import read_document
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 
@@ -86,4 +87,4 @@ def declaration_of(entity: dict[str, Any]) -> IdentityDeclaration:
 
 def load_declaration(entity: str, folder: Path = SCHEMAS) -> IdentityDeclaration:
     """The declaration in `schemas/<entity>.yml`."""
-    return declaration_of(YAML(typ="safe").load((folder / f"{entity}.yml").read_text("utf-8")))
+    return declaration_of(read_document(folder / f"{entity}.yml").data)

@@ -6,8 +6,10 @@ from math import log2
 from pathlib import Path
 from typing import Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict
-from ruamel.yaml import YAML
+
+from pipelines.mapping.document import read_document
 
 DEFAULT = Path(__file__).with_name("weights.yml")
 PERSON_TERMS = ("given", "family", "company", "postal", "city", "birth", "national_id")
@@ -110,12 +112,10 @@ def _rarity(name: str, level: str, population: int) -> str:
 
 def load_model(path: Path = DEFAULT) -> Model:
     """Read a model; the default is the one shipped."""
-    return Model.model_validate(YAML(typ="safe").load(path.read_text("utf-8")))
+    return Model.model_validate(read_document(path).data)
 
 
 def save_model(model: Model, path: Path) -> None:
     """Write a model so that a person can read it."""
-    yaml = YAML()
-    yaml.width = 160
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(model.model_dump(mode="json", exclude_none=True, exclude_defaults=True), file)
+    plain = model.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    path.write_text(yaml.safe_dump(plain, sort_keys=False, width=160, allow_unicode=True), encoding="utf-8")

@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from pipelines.mapping.document import read_document
 
 
 @cache
 def vocabulary() -> dict[str, Any]:
     """All word lists by name, `generations` as a mapping."""
-    words: dict[str, Any] = YAML(typ="safe").load(Path(__file__).with_name("vocabulary.yml").read_text("utf-8"))
+    words: dict[str, Any] = read_document(Path(__file__).with_name("vocabulary.yml")).data
     return words
 
 
