@@ -78,8 +78,8 @@ def _many(field: FieldMapping, paths: Paths, is_list: bool, choices: list[str]) 
     return Reading(
         text,
         " and ".join(one.absent for one in found),
-        # Of two names for one thing, such as type.name and type, one is always of another shape; but what may be written
-        # must not be written over something that could not be read.
+        # Of two names for one thing, such as type.name and type, one is always of another shape; but what may be
+        # written must not be written over something that could not be read.
         wrong if is_list or len(found) == 1 or field.writes != "never" else f"({text} is null and {wrong})",
         f"coalesce({', '.join(one.shown for one in found)})",
     )
