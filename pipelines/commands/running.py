@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.commands import rest
 from pipelines.commands.applying import settle_all
 from pipelines.commands.exits import Exit, Stop, worst
 from pipelines.commands.extracting import Wanted, extract_all
 from pipelines.commands.progress import progress
-from pipelines.commands.report import Report
+from pipelines.commands.report import Report, Row
 from pipelines.commands.session import Session, open_session, open_state_of
+from pipelines.connections.connection import Connection
 from pipelines.connections.locks import LockHeld
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class RunOptions:
     only: str | None = None
     allow_mass_change: bool = False
     quiet: bool = False
+
+    @property
+    def is_everyday(self) -> bool:
+        """Not a pilot, and nothing left out: after such a run there may be nothing left to do."""
+        return self.limit is None and self.only is None and self.stages == frozenset(STAGES)
 
 
 def run(options: RunOptions) -> tuple[Report, Exit]:
@@ -75,25 +82,47 @@ def _run(session: Session, options: RunOptions) -> tuple[Report, Exit]:
 
 
 def _stages(session: Session, options: RunOptions, report: Report, state: State) -> None:
+    note = rest.take(session.owner)
     if "push" in options.stages:
         settle_all(session, session.connections, report, state)
     with ExitStack() as held:
         checks = held.enter_context(_Checks())
         if not session.owner.crm.exists():
             checks.prepare()
-        if "extract" in options.stages:
-            wanted = Wanted(options.full_refresh, options.limit, options.only, options.allow_mass_change)
-            with progress(quiet=options.quiet) as told:
-                session_came_through = extract_all(session.connections, wanted, report, state=state, progress=told)
+        came_through = _extract(session, options, report, state)
+        if rest.brought_nothing(report) and note and note["stamp"] == _stamp(session, options, state):
+            report.published = str(session.owner.crm)
+            report.rows += [Row(**row) for row in note["rows"]]
         else:
-            session_came_through = session.connections
-        if any(row.new or row.changed or row.deleted for row in report.rows):
-            checks.prepare()
-        published = _transform(session, options, report, state, checks)
-        if published and "push" in options.stages and options.push != "off":
-            from pipelines.commands.pushing import push_all
+            _go_on(session, came_through, options, report, state, checks)
+    if options.is_everyday and rest.is_reached(report, state):
+        rest.leave(session.owner, _stamp(session, options, state), report.rows)
 
-            push_all(session, session_came_through, options, report, state)
+
+def _extract(session: Session, options: RunOptions, report: Report, state: State) -> list[Connection]:
+    if "extract" not in options.stages:
+        return session.connections
+    wanted = Wanted(options.full_refresh, options.limit, options.only, options.allow_mass_change)
+    with progress(quiet=options.quiet) as told:
+        return extract_all(session.connections, wanted, report, state=state, progress=told)
+
+
+def _stamp(session: Session, options: RunOptions, state: State) -> str:
+    names = sorted(connection.name for connection in session.connections)
+    return rest.stamp_of(session, state, (names, sorted(options.stages), options.push, session.is_sandbox))
+
+
+def _go_on(
+    session: Session, came_through: list[Connection], options: RunOptions, report: Report, state: State, checks: _Checks
+) -> None:
+    """The stages behind the reading."""
+    if not rest.brought_nothing(report):
+        checks.prepare()
+    published = _transform(session, options, report, state, checks)
+    if published and "push" in options.stages and options.push != "off":
+        from pipelines.commands.pushing import push_all
+
+        push_all(session, came_through, options, report, state)
 
 
 def _transform(session: Session, options: RunOptions, report: Report, state: State, checks: _Checks) -> bool:

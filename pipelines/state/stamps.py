@@ -19,6 +19,12 @@ def read(state: State, name: str) -> str:
         return str(connection.execute(sa.select(stamps.c.value).where(stamps.c.name == name)).scalar() or NEVER)
 
 
+def all_of(state: State) -> dict[str, str]:
+    """Every stamp by its name."""
+    with state.read() as connection:
+        return {str(name): str(value) for name, value in connection.execute(sa.select(stamps.c.name, stamps.c.value))}
+
+
 def renew(connection: sa.Connection, name: str) -> None:
     """Gives the stamp a new word, within the transaction that made the change."""
     rows.upsert(connection, stamps, [(name, secrets.token_hex(8))])
