@@ -154,9 +154,13 @@ class _Reader:
     def _next_bookmark(self, tally: Tally, *, complete: bool, full: bool) -> str | None:
         if not complete or self.entity.extract.incremental is None:
             return self.old_bookmark
-        is_steady = self.pages < 2 or self.paginator.overlaps or not (self.paginator.moved or tally.repeated)
+        has_moved = self.paginator.moved or bool(tally.repeated)
+        # a list that cannot be watched is believed once a second read brings nothing else
+        may_have_moved = self.paginator.is_blind and bool(tally.new or tally.changed)
+        is_steady = self.pages < 2 or self.paginator.overlaps or not (has_moved or may_have_moved)
         if not is_steady and self.entity.extract.incremental.honoured:
-            self.warnings.append(f"{self.job.name} moved while they were read; the next run reads them again")
+            if has_moved:
+                self.warnings.append(f"{self.job.name} moved while they were read; the next run reads them again")
             return self.old_bookmark
         started = self.job.wire.started_at or datetime.now(UTC)
         # a CRM that can filter by time, but shows none in its records, has shown all that changed before the read began

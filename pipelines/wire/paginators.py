@@ -44,6 +44,11 @@ class Paginator(BasePaginator):
         self.total: int | None = None
         self.records: int | None = None
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether the list could move while it is read without a sign of it: positions, and no total to watch."""
+        return False
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Paginator:
         """Itself: rest_api copies its configuration to validate it, and must use what we look at afterwards."""
         del memo
@@ -73,6 +78,11 @@ class PositionPaginator(Paginator):
         self.in_a_row = 0
         self.length = size or 0
         self.ends_at: int | None = None
+
+    @property
+    def is_blind(self) -> bool:
+        """A record that is deleted moves those behind it to positions that were read; only the total shows it."""
+        return self.total is None
 
     def init_request(self, request: Any) -> None:
         """The first page."""
