@@ -26,5 +26,9 @@ where
     -- whoever has its key there is somebody else: it would be found, and passed over, at every run
     and coalesce(lower(g.{{ key | ident }}::varchar) not in (
         select lower({{ key | ident }}::varchar) from {{ staging }} where {{ key | ident }} is not null and not is_deleted
+        {% for list in key_lists %}
+        union
+        select lower(unnest({{ list | ident }})) from {{ staging }} where not is_deleted
+        {% endfor %}
     ), true)
     {% endif %}

@@ -178,7 +178,7 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "bits_ours": bits_sql(fields, ours=True),
         "has_pins": plan_inputs.has_pins(work.state, entity),
         "policy": policy,
-        "key": _key(work, entity, schema),
+        **_key(work, entity, schema),
         "condition": None if policy in {"none", "linked", "all"} else policy,
         "has_references": any(one.is_reference for one in fields),
         "both_edited": f"theirs_since > {synced} and since > {synced}",
@@ -193,12 +193,15 @@ def _policy(work: _Work, entity: str) -> str:
     return work.connection.settings.create or (push.create if push is not None else "none")
 
 
-def _key(work: _Work, entity: str, schema: CanonicalEntity) -> str | None:
-    """The field by which a twin is looked for, where it is one and a plain value."""
+def _key(work: _Work, entity: str, schema: CanonicalEntity) -> dict[str, Any]:
+    """The field by which a twin is looked for, where it is one and a plain value, and the lists of the same kind."""
     push = work.connection.entities[entity].push
     by = push.find.by if push is not None and push.find is not None else []
     field = schema.fields.get(by[0]) if len(by) == 1 else None
-    return by[0] if field is not None and field.to is None and field.type != "list" else None
+    if field is None or field.to is not None or field.type == "list":
+        return {"key": None}
+    kind = field.type if field.type in {"email", "phone"} else None
+    return {"key": by[0], "key_lists": [name for name, one in schema.fields.items() if kind and one.of == kind]}
 
 
 def _make_creates(work: _Work, entity: str, context: Mapping[str, Any]) -> None:

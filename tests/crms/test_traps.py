@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.commands.exits import Exit
+from pipelines.mapping.load import load_mapping
 
 Office = Any  # see conftest.py
 
@@ -57,7 +60,7 @@ def small_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = load.load_mapping
 
     def smaller(*args: Any, **more: Any) -> Any:
-        mapping = whole(*args, **more)
+        mapping = whole(*args, **more).model_copy(deep=True)
         for entity in mapping.entities.values():
             block = entity.extract.paginator
             if isinstance(block, dict) and block.get("type") == "search_window":
@@ -153,3 +156,11 @@ def test_a_name_that_the_list_leaves_out_is_unknown_not_empty(kvcore: Office) ->
     nameless = [row for id, row in rows.items() if int(id) % 25 == 0]
     assert nameless
     assert all("first_name" in row["absent_fields"] for row in nameless)
+
+
+def test_the_limit_of_one_kind_of_call_speaks_of_that_kind(project_root: Path) -> None:
+    """25 changes of people in ten seconds; reading people has the wider limit alone."""
+    limits = load_mapping(project_root / "mappings" / "follow_up_boss.yml").connection.limits
+    narrow = next(limit.match for limit in limits if limit.match)
+    assert re.search(narrow, "PUT /v1/people/12")
+    assert not re.search(narrow, "GET /v1/people/12")
