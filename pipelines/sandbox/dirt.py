@@ -96,3 +96,12 @@ def street(draw: Draw, line: str) -> str:
         return line.lower()
     short = _SHORTENED.sub(lambda match: _SHORT[match[0]], line)
     return short.upper() if roll < 60 else f"{short}." if roll < 70 else short
+
+
+def from_abroad(number: str) -> str:
+    """A number of this world as an office in another country keeps it: with its country code.
+
+    Only whole numbers get one; what is too short to be dialled from elsewhere stays as it was typed.
+    """
+    digits = "".join(letter for letter in number if letter.isdigit())
+    return f"+1 {number}" if len(digits) == 10 and not number.startswith("+") else number

@@ -23,6 +23,7 @@ from starlette.responses import Response
 from pipelines.sandbox import clock
 from pipelines.sandbox.copies import ContactCopy, DealCopy
 from pipelines.sandbox.crm import Crm
+from pipelines.sandbox.dirt import from_abroad
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer
 
@@ -139,8 +140,8 @@ def _person(copied: ContactCopy, id: str) -> Body:
         "name": f"{copied.first_name} {copied.last_name}".strip(),
         "company": copied.company,
         "notes": copied.notes,
-        "phone_1": copied.phones[1][1] if len(copied.phones) > 1 else "",
-        "phone_2": copied.phones[2][1] if len(copied.phones) > 2 else "",
+        "phone_1": from_abroad(copied.phones[1][1]) if len(copied.phones) > 1 else "",
+        "phone_2": from_abroad(copied.phones[2][1]) if len(copied.phones) > 2 else "",
         "instagram": f"@{copied.last_name.lower().replace(' ', '')}{number}" if number // 2 % 4 < 2 else "",
     }
     which = {0: {"phone": id}, 1: {"whatsapp_id": id}, 2: {"phone": "", "whatsapp_id": id}}[number // 2 % 3]

@@ -23,6 +23,7 @@ from starlette.responses import Response
 from pipelines.sandbox import clock
 from pipelines.sandbox.copies import ContactCopy, DealCopy, PropertyCopy
 from pipelines.sandbox.crm import Crm
+from pipelines.sandbox.dirt import from_abroad
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Refused, Route, answer, whole_number
 
@@ -184,7 +185,7 @@ class Emulator(Crm):
 def _contact(copied: ContactCopy) -> Body:
     return {
         "firstName": copied.first_name or None, "lastName": f"{copied.last_name} {copied.suffix}".strip() or None,
-        "email": copied.email or None, "phone": copied.phone or None, "type": copied.intent,
+        "email": copied.email or None, "phone": from_abroad(copied.phone) or None, "type": copied.intent,
         "notes": copied.notes or None,
     }  # fmt: skip
 

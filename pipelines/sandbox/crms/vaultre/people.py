@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pipelines.sandbox.copies import ContactCopy, UserCopy
 from pipelines.sandbox.crms.vaultre import suburbs
 from pipelines.sandbox.crms.vaultre.envelope import invalid
+from pipelines.sandbox.dirt import from_abroad
 from pipelines.sandbox.store import Body
 from pipelines.sandbox.wire import Refused
 
@@ -42,7 +43,7 @@ def contact(copied: ContactCopy, owner: Body) -> Body:
         "onDoNotCallList": copied.consents is False,
         "archived": copied.stage == "inactive",
         "emails": list(copied.emails),
-        "phoneNumbers": [_phone(number, CODES[kind]) for kind, number in copied.phones],
+        "phoneNumbers": [_phone(from_abroad(number), CODES[kind]) for kind, number in copied.phones],
         "marketingUsers": [owner],
         "sourceOfEnquiry": source,
     }  # fmt: skip
