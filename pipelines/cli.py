@@ -70,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command; ends the process with one of the codes in `pipelines/commands/exits.py`."""
     try:
         app(list(sys.argv[1:] if arguments is None else arguments), prog_name="crosswalk")
-    except Exception as fault:  # noqa: BLE001 - a fault of the program: told whole, but without secrets
-        from pipelines.commands.exits import Exit
-        from pipelines.connections.redact import Redactor
+    except Exception as fault:  # noqa: BLE001 - the last place that can still tell it without secrets
+        from pipelines.commands.failures import told
 
-        print(Redactor().error(fault), file=sys.stderr)
-        sys.exit(Exit.FAULT)
+        code, text = told(fault)
+        print(text, file=sys.stderr)
+        sys.exit(code)

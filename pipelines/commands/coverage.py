@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.commands.exits import Exit
+from pipelines.commands.reading import read_warehouse
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project
@@ -26,20 +27,16 @@ SAID = {
 def show_coverage(project: Project, owner: Owner, names: list[str] | None, *, as_json: bool) -> Exit:
     """Prints the findings of every connection of the owner that was read."""
     from pipelines.staging.coverage import coverage
-    from pipelines.warehouse.connect import open_warehouse
 
     schemas = load_schemas(project.schemas)
     found: dict[str, list[Finding]] = {}
-    con = open_warehouse(owner, read_only=True)
-    try:
+    with read_warehouse(owner, "comparing mappings") as con:
         for path in sorted(owner.raw("x").parent.glob("*.duckdb")):
             if (not names or path.stem in names) and (project.mappings / f"{path.stem}.yml").exists():
                 mapping = load_mapping(project.mappings / f"{path.stem}.yml", schemas)
                 settings = Settings.model_validate({})
                 one = Connection(path.stem, owner, mapping, settings, is_sandbox=False, wire=mapping.connection)
                 found[path.stem] = coverage(con, one, schemas)
-    finally:
-        con.close()
     if as_json:
         print(json.dumps({name: [asdict(f) for f in findings] for name, findings in found.items()}))
     else:

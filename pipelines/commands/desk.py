@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.commands.applying import apply_plan
-from pipelines.commands.exits import Exit, Stop, worst
+from pipelines.commands.exits import Exit, worst
 from pipelines.commands.failures import describe
+from pipelines.commands.reading import read_warehouse
 from pipelines.commands.report import Report
 from pipelines.commands.session import Session, open_session, open_state_of
 from pipelines.connections.connection import Connection
@@ -78,15 +79,8 @@ def at_desk(session: Session, connection: Connection, state: State) -> Iterator[
     Raises:
         Stop: the owner has no warehouse yet.
     """
-    from pipelines.warehouse.connect import open_warehouse
-
-    if not session.owner.warehouse.exists():
-        raise Stop(Exit.WRONG_SETTINGS, f"{connection.name}: nothing was read yet; run it first")
-    con = open_warehouse(session.owner, read_only=True)
-    try:
+    with read_warehouse(session.owner, "planning") as con:
         yield Desk(session, connection, state, con)
-    finally:
-        con.close()
 
 
 def carry_out(

@@ -25,3 +25,12 @@ def code_of(problem: BaseException) -> Exit:
             return Exit(code)
         seen = seen.__cause__
     return Exit.FAULT
+
+
+def told(problem: BaseException) -> tuple[Exit, str]:
+    """For the end of a command: one line where the problem is known, the whole traceback of a fault of the program."""
+    redactor = Redactor()
+    if isinstance(problem, OSError) and problem.filename and problem.strerror:
+        return Exit.WRONG_SETTINGS, redactor.text(f"{problem.filename}: {problem.strerror}")
+    code = code_of(problem)
+    return code, redactor.error(problem) if code is Exit.FAULT else redactor.text(problem)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pipelines.commands.exits import Exit
+from pipelines.commands.exits import Exit, Stop
 from pipelines.commands.options import DataDir, Json
 from pipelines.commands.owners import owner_with_data
 from pipelines.connections.project import find_project
@@ -21,6 +21,7 @@ from pipelines.mapping.load import load_schemas
 
 if TYPE_CHECKING:
     from pipelines.commands.operator import Operator
+    from pipelines.unify.identity.review import ReviewPair
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 OwnerName = Annotated[str | None, typer.Option("--owner", help="Whose data; default: the owner that has some")]
@@ -36,6 +37,9 @@ def _operator(owner: str | None, data_dir: Path | None) -> Iterator[Operator]:
     try:
         with open_operator(owner_with_data(project, owner), load_schemas(project.schemas)) as operator:
             yield operator
+    except Stop as stopped:
+        print(stopped, file=sys.stderr)
+        raise typer.Exit(stopped.code) from None
     except (KeyError, ValueError) as problem:
         print(problem.args[0] if problem.args else problem, file=sys.stderr)
         raise typer.Exit(Exit.WRONG_SETTINGS) from None
@@ -45,7 +49,7 @@ def _operator(owner: str | None, data_dir: Path | None) -> Iterator[Operator]:
 def review(
     pairs: Annotated[int, typer.Option(help="At most so many")] = 20,
     csv_out: Annotated[Path | None, typer.Option("--csv-out", help="Write the pairs for a sheet instead")] = None,
-    csv_in: Annotated[Path | None, typer.Option("--csv-in", help="Take answers from a sheet")] = None,
+    csv_in: Annotated[Path | None, typer.Option("--csv-in", help="Take answers from a sheet", exists=True)] = None,
     owner: OwnerName = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -56,21 +60,28 @@ def review(
         elif csv_out:
             print(f"{operator.write_sheet(csv_out, pairs)} pairs written to {csv_out}")
         else:
-            print(f"{_ask(operator, pairs)} answers taken; the next run uses them")
+            shown = [(pair, operator.side_by_side(pair)) for pair in operator.undecided(pairs)]
+    if not csv_in and not csv_out:
+        print(f"{_ask(shown, owner, data_dir)} answers taken; the next run uses them")
 
 
-def _ask(operator: Operator, pairs: int) -> int:
-    taken = 0
-    for pair in operator.undecided(pairs):
-        print(operator.side_by_side(pair))
-        said = typer.prompt("same / different / skip / quit", default="k").strip().lower()[:1]
+def _ask(shown: list[tuple[ReviewPair, str]], owner: str | None, data_dir: Path | None) -> int:
+    """Asks without holding the warehouse, so that a run goes on while a person thinks."""
+    taken: list[tuple[ReviewPair, Literal["same", "different"]]] = []
+    for pair, text in shown:
+        print(text)
+        try:
+            said = typer.prompt("same / different / skip / quit", default="k").strip().lower()[:1]
+        except typer.Abort:
+            break
         if said == "q":
             break
         if said in ("s", "d"):
-            keys = (pair.record_key_a, pair.record_key_b)
-            operator.answer("contacts", keys, "same" if said == "s" else "different", getpass.getuser())
-            taken += 1
-    return taken
+            taken.append((pair, "same" if said == "s" else "different"))
+    with _operator(owner, data_dir) as operator:
+        for pair, word in taken:
+            operator.answer("contacts", (pair.record_key_a, pair.record_key_b), word, getpass.getuser())
+    return len(taken)
 
 
 @app.command()
@@ -148,8 +159,8 @@ def _source(field: Any) -> str:
 @app.command()
 def pin(
     golden_id: Record,
-    field: str,
-    value: str,
+    field: Annotated[str, typer.Argument(help="A canonical field, as in schemas/")],
+    value: Annotated[str, typer.Argument(help="Plain text, or JSON for a list")],
     owner: OwnerName = None,
     data_dir: DataDir = None,
 ) -> None:

@@ -22,7 +22,11 @@ def new(
     """Draft mappings/CRM.yml from a sample of the CRM's records."""
     from pipelines.mapping.sample import first_mapping
 
-    text = first_mapping(crm, sample)
+    try:
+        text = first_mapping(crm, sample)
+    except ValueError as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(Exit.WRONG_SETTINGS) from None
     if print_only:
         print(text, end="")
         return

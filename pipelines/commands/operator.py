@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipelines.commands.reading import read_warehouse
 from pipelines.connections.owner import Owner
 from pipelines.mapping.canonical import CanonicalEntity
 
@@ -150,17 +151,27 @@ class Operator:
         return weights_of(self.con, self.schemas["contacts"])
 
     def show(self, golden_id: str) -> Shown:
-        """A golden record, field by field.
+        """A golden record, field by field; of a source record's key the golden record it belongs to.
 
         Raises:
             KeyError: there is none such.
         """
         from pipelines.unify.show import show
 
-        found = show(self.con, self.schemas, golden_id)
+        found = show(self.con, self.schemas, self._golden_id(golden_id))
         if found is None:
-            raise KeyError(f"there is no golden record {golden_id}")
+            raise KeyError(f"there is no golden record, and no source record, {golden_id}")
         return found
+
+    def _golden_id(self, record: str) -> str:
+        """Of a source record's key the golden id; anything else is taken for one."""
+        for schema in self.schemas.values():
+            found = self.con.execute(
+                f"select {schema.singular}_id from unified.{schema.singular}_sources where record_key = $1", [record]
+            ).fetchall()
+            if found:
+                return str(found[0][0])
+        return record
 
     def pin(self, golden_id: str, field: str, value: str, who: str) -> None:
         """Sets a field until it is unpinned; the value is JSON or plain text.
@@ -171,7 +182,7 @@ class Operator:
         """
         from pipelines.state import pins
 
-        entity = self._pinnable(golden_id, field)
+        entity, golden_id = self._pinnable(golden_id, field)
         canonical = self.schemas[entity].fields[field]
         parsed = json.loads(value) if value[:1] in '["' else value
         kind = canonical.duckdb_type
@@ -189,13 +200,14 @@ class Operator:
         """
         from pipelines.state import pins
 
-        pins.unpin(self.state, self._pinnable(golden_id, field), golden_id, field)
+        entity, golden_id = self._pinnable(golden_id, field)
+        pins.unpin(self.state, entity, golden_id, field)
 
-    def _pinnable(self, golden_id: str, field: str) -> str:
-        entity = self.show(golden_id).entity
-        if field not in self.schemas[entity].fields:
-            raise KeyError(f"{entity} have no field {field}")
-        return entity
+    def _pinnable(self, golden_id: str, field: str) -> tuple[str, str]:
+        found = self.show(golden_id)
+        if field not in self.schemas[found.entity].fields:
+            raise KeyError(f"{found.entity} have no field {field}")
+        return found.entity, found.golden_id
 
 
 @contextmanager
@@ -203,19 +215,12 @@ def open_operator(owner: Owner, schemas: Mapping[str, CanonicalEntity]) -> Itera
     """Opens an owner's warehouse for reading, and their state.
 
     Raises:
-        ValueError: nothing was unified yet.
+        Stop: nothing was unified yet, or a run holds the warehouse for too long.
     """
     from pipelines.state.database import open_state
-    from pipelines.warehouse.connect import open_warehouse
 
-    if not owner.warehouse.exists():
-        raise ValueError(f"owner {owner.name} has no data yet: run a connection first")
-    con = open_warehouse(owner, read_only=True)
-    try:
-        with open_state(owner) as state:
-            yield Operator(con, state, schemas)
-    finally:
-        con.close()
+    with read_warehouse(owner, "an operator's look") as con, open_state(owner) as state:
+        yield Operator(con, state, schemas)
 
 
 def measure(file: Path, schema: CanonicalEntity, truth: str, names: Mapping[str, str], region: str) -> Quality:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipelines.commands.exits import Exit
 
+WIDE = 120
+"""Columns of a terminal from which a table can be read; a narrower one gets plain lines."""
 COUNTS = (
     "came_in",
     "new",
@@ -93,11 +96,11 @@ def show(report: Report, *, as_json: bool, exit_code: Exit) -> None:
     if as_json:
         print(report.as_json(exit_code))
         return
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDE:
         _show_table(report)
     else:
         _show_lines(report)
-    for message in report.messages:
+    for message in dict.fromkeys(report.messages):
         print(message)
 
 

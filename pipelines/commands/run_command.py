@@ -33,8 +33,10 @@ def run(
 ) -> None:
     """Take connections the whole way: pull, translate, unify, check, publish, push."""
     try:
+        if not names:
+            raise Stop(Exit.WRONG_SETTINGS, "name a connection, several, or all (crosswalk show lists them)")
         options = RunOptions(
-            names or ["all"], data_dir, sandbox, full_refresh, _stages(stages), _push(push), limit, only,
+            names, data_dir, sandbox, full_refresh, _stages(stages), _push(push), limit, only,
             allow_mass_change, quiet=as_json,
         )  # fmt: skip
         report, code = run_connections(options)

@@ -90,6 +90,8 @@ def _stages(session: Session, options: RunOptions, report: Report, state: State)
         if not session.owner.crm.exists():
             checks.prepare()
         came_through = _extract(session, options, report, state)
+        if not came_through:
+            return
         if rest.brought_nothing(report) and note and note["stamp"] == _stamp(session, options, state):
             report.published = str(session.owner.crm)
             report.rows += [Row(**row) for row in note["rows"]]

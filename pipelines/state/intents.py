@@ -52,8 +52,10 @@ class Intent:
 
 
 def open_all(state: State, fresh: Sequence[Intent]) -> None:
-    """Writes the intents down; when it returns they are on disk and the calls may go out."""
+    """Writes the intents down, with this moment as theirs; when it returns they are on disk and calls may go out."""
     now = now_us()
+    for one in fresh:
+        object.__setattr__(one, "sent_at", now)
     names = [column.name for column in intents.columns if column.name not in {"http_status", "error", "settled_at"}]
     with state.write() as connection:
         _supersede(connection, fresh)
