@@ -132,8 +132,9 @@ def test_same_holds_and_the_older_id_stays(opened: Any, owner: Owner) -> None:
 
 
 def test_an_answer_about_nobody_is_refused(opened: Any) -> None:
+    somebody = loners(opened, 1)[0]
     with opened() as operator, pytest.raises(KeyError, match="there is no contact nobody"):
-        operator.answer("contacts", (loners(opened, 1)[0], "nobody"), "same", "ann")
+        operator.answer("contacts", (somebody, "nobody"), "same", "ann")
 
 
 def value_of(operator: Operator, golden_id: str, field: str) -> tuple[str, str]:
@@ -165,8 +166,9 @@ def test_only_a_value_of_the_fields_type_is_pinned(opened: Any) -> None:
 
 
 def test_show_tells_who_said_it_and_what_was_rejected(opened: Any) -> None:
+    everyone = sorted(set(ids(opened).values()))
     with opened() as operator:
-        shown = [operator.show(golden_id) for golden_id in sorted(set(ids(opened).values()))]
+        shown = [operator.show(golden_id) for golden_id in everyone]
         with pytest.raises(KeyError, match="nobody"):
             operator.show("nobody")
     several = [one for one in shown if len(one.sources) > 1]
