@@ -15,7 +15,7 @@ from pipelines.connections.connection import Connection
 from pipelines.connections.locks import lock
 
 if TYPE_CHECKING:
-    from pipelines.commands.running import RunOptions
+    from pipelines.commands.run_options import RunOptions
     from pipelines.push.planned import Plan
     from pipelines.state.database import State
 

@@ -10,7 +10,7 @@ import typer
 from pipelines.commands.exits import Exit, Stop
 from pipelines.commands.options import AllowMassChange, Connections, DataDir, Json, Limit, Only, Sandbox
 from pipelines.commands.report import show
-from pipelines.commands.running import STAGES, RunOptions
+from pipelines.commands.run_options import STAGES, RunOptions
 from pipelines.commands.running import run as run_connections
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.commands import rest
@@ -15,35 +13,13 @@ from pipelines.commands.exits import Exit, Stop, worst
 from pipelines.commands.extracting import Wanted, extract_all
 from pipelines.commands.progress import progress
 from pipelines.commands.report import Report, Row
+from pipelines.commands.run_options import RunOptions
 from pipelines.commands.session import Session, open_session, open_state_of
 from pipelines.connections.connection import Connection
 from pipelines.connections.locks import LockHeld
 
 if TYPE_CHECKING:
     from pipelines.state.database import State
-
-STAGES = ("extract", "staging", "unify", "check", "publish", "push")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What was asked for on the command line."""
-
-    names: list[str]
-    data_dir: Path | None = None
-    sandbox: bool = False
-    full_refresh: bool = False
-    stages: frozenset[str] = field(default_factory=lambda: frozenset(STAGES))
-    push: str | None = None
-    limit: int | None = None
-    only: str | None = None
-    allow_mass_change: bool = False
-    quiet: bool = False
-
-    @property
-    def is_everyday(self) -> bool:
-        """Not a pilot, and nothing left out: after such a run there may be nothing left to do."""
-        return self.limit is None and self.only is None and self.stages == frozenset(STAGES)
 
 
 def run(options: RunOptions) -> tuple[Report, Exit]:
