@@ -49,6 +49,7 @@ def test_killed_runs_lose_and_double_nothing(program: Any, sandbox: SandboxHandl
     torment(program, sandbox, kills=4, seed=1)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_more_often(program: Any, sandbox: SandboxHandle) -> None:

@@ -175,6 +175,7 @@ def test_killed_pushes_lose_nothing_and_double_nothing(served: Served, tmp_path:
     torment(served, tmp_path, kills=25, seed=1)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_killed_two_hundred_times(served: Served, tmp_path: Path) -> None:

@@ -369,6 +369,7 @@ def test_failing_calls_lead_to_the_same_rest(seed: int, made: list[Any]) -> None
     play(seed, made, rounds=2, faults=0.2, edits=0)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @settings(max_examples=13)
