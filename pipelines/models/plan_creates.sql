@@ -24,11 +24,16 @@ where
     {% endif %}
     {% if key %}
     -- whoever has its key there is somebody else: it would be found, and passed over, at every run
-    and coalesce(lower(g.{{ key | ident }}::varchar) not in (
-        select lower({{ key | ident }}::varchar) from {{ staging }} where {{ key | ident }} is not null and not is_deleted
-        {% for list in key_lists %}
-        union
-        select lower(unnest({{ list | ident }})) from {{ staging }} where not is_deleted
-        {% endfor %}
-    ), true)
+    and g.{{ singular }}_id not in (
+        select k.golden_id
+        from (
+            select {{ singular }}_id as golden_id, unnest({{ key }}) as one from {{ golden }}
+        ) as k
+        join (
+            {% for held in holding %}
+            select unnest({{ held }}) as one from {{ staging }} where not is_deleted
+            {{ "union all" if not loop.last }}
+            {% endfor %}
+        ) as t on lower(t.one::varchar) = lower(k.one::varchar)
+    )
     {% endif %}

@@ -35,9 +35,11 @@ def _outcome(
     if unit.intent.action == "create" and status in {"done", "adopted"}:
         belongs_to = taken.get(key or "", unit.intent.golden_id)
         if belongs_to != unit.intent.golden_id:
+            # said to people in the end, not tried at every run: the CRM may know somebody by more than we ask for
+            said = f"the CRM's {key} has the same key, but belongs to {belongs_to}"
             return Outcome(
-                unit.intent, "skipped", None, result.http_status,
-                f"the CRM's {key} has the same key, but belongs to {belongs_to}", result.request_id,
+                unit.intent, "dead" if unit.intent.attempt >= DEAD_AFTER else "failed", None, result.http_status, said,
+                result.request_id, now_us() + _delay(unit),
             )  # fmt: skip
     if status == "failed" and unit.intent.attempt >= DEAD_AFTER and not result.again_at_once:
         status = "dead"
@@ -50,8 +52,12 @@ def _outcome(
 def _next_try(unit: Unit, result: Result) -> int | None:
     if result.status != "failed":
         return None
-    delay = 0 if result.again_at_once else RETRY_SECONDS[min(unit.intent.attempt, len(RETRY_SECONDS)) - 1]
-    return now_us() + delay * MICROSECONDS
+    return now_us() + (0 if result.again_at_once else _delay(unit))
+
+
+def _delay(unit: Unit) -> int:
+    """How long to wait before the next try, in microseconds."""
+    return RETRY_SECONDS[min(unit.intent.attempt, len(RETRY_SECONDS)) - 1] * MICROSECONDS
 
 
 def _taken(reading: Reading, state: State, pairs: Sequence[tuple[Unit, Result]]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from pipelines.push.scope import PushField, bits_sql, hash_sql, in_reference_ord
 from pipelines.state import baselines, controls
 from pipelines.state.database import State
 from pipelines.warehouse.build import exists
-from pipelines.warehouse.models import literal
+from pipelines.warehouse.models import ident, literal
 
 SYNCED = ("", "synced_at")
 # Made of no batches, because an array of Python values, even an empty one, makes pyarrow import pandas.
@@ -194,14 +194,18 @@ def _policy(work: _Work, entity: str) -> str:
 
 
 def _key(work: _Work, entity: str, schema: CanonicalEntity) -> dict[str, Any]:
-    """The field by which a twin is looked for, where it is one and a plain value, and the lists of the same kind."""
+    """As SQL lists: what a twin is looked for by, where it is one field, and the CRM's fields that hold such values."""
     push = work.connection.entities[entity].push
     by = push.find.by if push is not None and push.find is not None else []
     field = schema.fields.get(by[0]) if len(by) == 1 else None
-    if field is None or field.to is not None or field.type == "list":
+    if field is None or field.to is not None:
         return {"key": None}
-    kind = field.type if field.type in {"email", "phone"} else None
-    return {"key": by[0], "key_lists": [name for name, one in schema.fields.items() if kind and one.of == kind]}
+    kind = field.of or field.type
+    alike = {by[0]: field}
+    if kind in {"email", "phone"}:
+        alike |= {name: one for name, one in schema.fields.items() if kind in (one.type, one.of)}
+    lists = {name: ident(name) if one.type == "list" else f"[{ident(name)}]" for name, one in alike.items()}
+    return {"key": lists[by[0]], "holding": list(lists.values())}
 
 
 def _make_creates(work: _Work, entity: str, context: Mapping[str, Any]) -> None:

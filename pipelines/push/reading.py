@@ -129,11 +129,13 @@ class Reading:
         for names in together:
             if not all(name in key for name in names):
                 continue
-            values = {**key, "value": key[names[0]], "fields": self.fields}
-            answer = await self.client.send(filled(find.request, values), f"search {self.name}")
-            found = await self._same(_listed(answer.data, find.request.data_selector), {n: key[n] for n in names})
-            if found:
-                return found
+            for one in _each_of(key[names[0]]) if len(names) == 1 else [key[names[0]]]:
+                values = {**key, names[0]: one, "value": one, "fields": self.fields}
+                answer = await self.client.send(filled(find.request, values), f"search {self.name}")
+                wanted = {**{n: key[n] for n in names}, names[0]: one}
+                found = await self._same(_listed(answer.data, find.request.data_selector), wanted)
+                if found:
+                    return found
         return []
 
     async def _search_many(self, units: Sequence[Unit], by: str) -> list[list[Any]]:
@@ -176,6 +178,11 @@ class Reading:
             and not row["is_deleted"]
             and all(row.get(name) is not None and _fits(json.loads(row[name]), value) for name, value in key.items())
         ]
+
+
+def _each_of(value: Any) -> list[Any]:
+    """A list is searched for member by member."""
+    return list(value) if isinstance(value, list) else [value]
 
 
 def _fits(found: Any, wanted: Any) -> bool:

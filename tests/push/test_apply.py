@@ -205,7 +205,7 @@ def test_a_twin_that_belongs_to_somebody_else_is_not_taken(room: Room) -> None:
     since = pa.array([0], pa.timestamp("us", tz="UTC"))
     registry.apply(room.state, "contacts", pa.table({"record_key": ["north:5"], "golden_id": ["g9"], "since": since}))
     done = room.push(room.connect(creating()))
-    assert done.counts == {"contacts": {"skipped": 1, "sent": 0}}
+    assert done.counts == {"contacts": {"failed": 1, "sent": 0}}, "told to people, not tried at every run"
     assert registry.golden_of(room.state, "contacts", ["north:5"]) == {"north:5": "g9"}
 
 
