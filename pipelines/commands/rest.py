@@ -37,8 +37,15 @@ def take(owner: Owner) -> dict[str, Any] | None:
 
 def leave(owner: Owner, stamp: str, rows: list[Row]) -> None:
     """Says that everything was done as of the stamp, and what the later stages counted."""
-    kept = [asdict(row) | {"seconds": 0.0} for row in rows if row.stage not in (READ, "check", "publish", "push")]
+    kept = [_rested(row) for row in rows if row.stage not in (READ, "check", "publish", "push")]
     _path(owner).write_text(json.dumps({"stamp": stamp, "rows": kept}), encoding="utf-8")
+
+
+def _rested(row: Row) -> dict[str, Any]:
+    """What the row says once more when nothing has happened since: all of it is unchanged."""
+    still = row.unified if row.unified is not None else (row.unchanged or 0) + (row.changed or 0)
+    none = {name: 0 for name in ("new", "changed") if getattr(row, name) is not None}
+    return asdict(row) | none | {"unchanged": still, "seconds": 0.0}
 
 
 def is_reached(report: Report, state: State) -> bool:

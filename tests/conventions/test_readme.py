@@ -104,7 +104,7 @@ def rewrite(data: Path) -> None:
             with duckdb.connect(str((data / "sandbox" / "crm.duckdb").resolve()), read_only=True) as con:
                 answer = "\n".join(line.rstrip() for line in str(con.sql(match[2])).strip().splitlines())
             text = text.replace(match[0], f"```sql\n{match[2]}```\n\n```text\n{answer}\n```\n", 1)
-    README.write_text(text)
+    README.write_text(re.sub(r"\n{3,}", "\n\n", text))
 
 
 def _run_block(block: str, environment: dict[str, str], data: Path) -> str:
