@@ -1,6 +1,6 @@
 """A run with nothing new, the sandbox already up, beside a bare `import dlt, duckdb`: whole processes, in turns.
 
-    python bench/rest.py [--times 7]
+python bench/rest.py [--times 7]
 """
 
 from __future__ import annotations
