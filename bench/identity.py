@@ -31,9 +31,10 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipelines.staging.phones import parse_phones, phone_key
+from pipelines.mapping.load import load_schemas
 from pipelines.unify.identity.declaration import load_declaration
 from pipelines.unify.identity.evaluate import Quality, evaluate
+from pipelines.unify.identity.labelled import read_people
 from pipelines.unify.identity.learn import learn
 from pipelines.unify.identity.match import match
 from pipelines.unify.identity.review import review_pairs
@@ -56,20 +57,10 @@ NAMES = {
 def load(con: duckdb.DuckDBPyConnection, file: Path, region: str) -> None:
     """Fill `people` (record_key, truth and canonical columns) from one file."""
     reader = f"read_csv('{file}', all_varchar = true)" if file.suffix == ".csv" else f"'{file}'"
-    con.execute(f"create or replace temp table source as select *, row_number() over () as place from {reader}")
-    theirs = {row[0] for row in con.execute("describe source").fetchall()}
-    columns = ["'f:' || place as record_key", "truth::varchar as truth"]
-    for ours, candidates in NAMES.items():
-        found = [name for name in candidates if name in theirs]
-        if found:
-            columns.append(f"nullif(concat_ws(' ', {', '.join(found)}), '') as {ours}")
-    con.execute(f"create or replace table people as select {', '.join(columns)} from source")
-    if "phone" in theirs:
-        parse_phones(con, "(select phone from people)", region)
-        con.execute(
-            f"""update people set phone = p.e164 from phone_numbers as p
-                where p.raw = {phone_key("people.phone")} and p.region = '{region}'"""
-        )
+    theirs = {row[0] for row in con.execute(f"describe select * from {reader}").fetchall()}
+    names = {name: ours for ours, candidates in NAMES.items() for name in candidates if name in theirs}
+    schema = load_schemas(Path(__file__).resolve().parents[1] / "schemas")["contacts"]
+    read_people(con, file, schema, truth="truth", names=names, region=region)
 
 
 def answer(con: duckdb.DuckDBPyConnection, asked: int) -> None:
