@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.commands.exits import Exit
 
-WIDE = 120
+WIDE = 130
 """Columns of a terminal from which a table can be read; a narrower one gets plain lines."""
 COUNTS = (
     "came_in",
@@ -113,7 +113,12 @@ def _show_table(report: Report) -> None:
     from rich.table import Table
 
     used = _used_counts(report)
-    table = Table(title=f"run {report.run_id}, owner {report.owner}, {report.seconds:.1f} s", title_justify="left")
+    table = Table(
+        title=f"run {report.run_id}, owner {report.owner}, {report.seconds:.1f} s",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
     for name in ("stage", "connection", "entity"):
         table.add_column(name)
     for name in [*used, "seconds"]:
