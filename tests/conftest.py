@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,10 +12,16 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
-settings.register_profile(
-    "crosswalk", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
-settings.load_profile("crosswalk")
+SHARED: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    "print_blob": True,
+}
+# The same examples each time, so that a change that breaks nothing is never refused; whoever hunts sets
+# HYPOTHESIS_PROFILE=explore and gets new ones.
+settings.register_profile("crosswalk", **SHARED, derandomize=True, database=None)
+settings.register_profile("explore", **SHARED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "crosswalk"))
 
 
 @pytest.fixture(scope="session")
