@@ -77,6 +77,7 @@ class PositionPaginator(Paginator):
         self.value = first
         self.in_a_row = 0
         self.length = size or 0
+        self.is_length_sure = size is not None
         self.ends_at: int | None = None
 
     @property
@@ -96,6 +97,7 @@ class PositionPaginator(Paginator):
             return
         self.in_a_row = 0
         count = len(data or [])
+        self.is_length_sure = self.is_length_sure or (count > 0 and count == self.length)
         self.length = self.length or count
         answer = response.json()
         self._learn_total(answer)
@@ -170,6 +172,8 @@ class PositionPaginator(Paginator):
         promised = self.ends_at
         if promised is None and self.expected is not None:
             promised = self.behind(self.expected)
+            if not self.is_length_sure:  # a single page may be the whole list, and a short one at that
+                promised = min(promised, self.value + (1 + UNPROMISED) * self.step)
         for k in range(self.ahead.at_once):
             value = self.value + k * self.step
             if self.last is not None and value >= self.last:
