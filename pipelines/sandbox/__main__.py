@@ -10,7 +10,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.sandbox.guests import Guests
 
 _PR_SET_PDEATHSIG = 1
 
@@ -18,10 +21,12 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: list[str] | None = None) -> int:
     """Serves until stopped and returns the exit code."""
     options = _options(arguments)
+    host_is_gone = threading.Event()
     if options.with_parent and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGUSR1, lambda *_: host_is_gone.set())
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
     if options.with_parent or options.with_stdin:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        threading.Thread(target=_hear_of_the_host, args=[host_is_gone], daemon=True).start()
     from pipelines.sandbox import server
 
     folder = Path(options.data_dir)
@@ -35,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
                 latency_ms=options.latency_ms,
                 enforce_limits=options.enforce_limits,
             )
+            if options.with_parent or options.with_stdin:
+                threading.Thread(target=_end_with_the_last, args=[sandbox.guests, host_is_gone], daemon=True).start()
             if sandbox.is_large():
                 sandbox.fill()
             server.serve(sandbox, options.port, lambda found: _announce(found, folder, options))
@@ -58,13 +65,20 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _end_with_stdin() -> None:
-    """Ends the process when the other end of standard input is gone: the parent's death, on every system.
+def _hear_of_the_host(host_is_gone: threading.Event) -> None:
+    """Waits for the other end of standard input to go: the parent's death, on every system.
 
     The kernel's own signal comes at the death of the *thread* that started us, so a parent that starts us from a thread
     relies on this alone; and this alone would fail where a forked sibling holds the pipe open.
     """
     sys.stdin.read()
+    host_is_gone.set()
+
+
+def _end_with_the_last(guests: Guests, host_is_gone: threading.Event) -> None:
+    """Ends the process when neither its parent nor a guest needs it any more."""
+    host_is_gone.wait()
+    guests.wait_until_none()
     os._exit(0)
 
 

@@ -1,6 +1,8 @@
 """What tests and operators may ask of the sandbox itself, under /_sandbox/ (JSON in, JSON out).
 
 GET    /_sandbox/                              who is here: pid, seed, size, address and environment of each CRM
+GET    /_sandbox/stay                          does not end: the sandbox stays up while a guest keeps this open
+GET    /_sandbox/guests                        how many do
 GET    /_sandbox/calls                         calls by CRM, method, route and status; DELETE counts afresh
 POST   /_sandbox/reset                         {"crm"?}: back to the beginning
 GET    /_sandbox/{crm}/log                     the last calls, one by one, with their times
@@ -28,6 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipelines.sandbox.gate import Gate
+from pipelines.sandbox.guests import Guests
 from pipelines.sandbox.store import Record
 
 Answer = dict[str, Any] | list[Any]
@@ -37,6 +40,7 @@ class Host(Protocol):
     """The sandbox, as its admin endpoints see it."""
 
     gates: Mapping[str, Gate]
+    guests: Guests
 
     def describe(self, origin: str) -> dict[str, Any]:
         """Returns who is here."""
@@ -51,6 +55,7 @@ def admin(host: Host) -> Starlette:
     endpoints = _Endpoints(host)
     table: list[tuple[str, str, Callable[[Request], Awaitable[Answer]]]] = [
         ("GET", "/_sandbox/", endpoints.index),
+        ("GET", "/_sandbox/guests", endpoints.guests),
         ("GET", "/_sandbox/calls", endpoints.calls),
         ("DELETE", "/_sandbox/calls", endpoints.forget_calls),
         ("POST", "/_sandbox/reset", endpoints.reset),
@@ -69,7 +74,8 @@ def admin(host: Host) -> Starlette:
         ("POST", "/_sandbox/{crm}/same_time", endpoints.same_time),
         ("POST", "/_sandbox/{crm}/disturb", endpoints.disturb),
     ]
-    return Starlette(routes=[Route(path, _json(function), methods=[method]) for method, path, function in table])
+    routes = [Route(path, _json(function), methods=[method]) for method, path, function in table]
+    return Starlette(routes=[Route("/_sandbox/stay", host.guests.stay), *routes])
 
 
 def _json(function: Callable[[Request], Awaitable[Answer]]) -> Callable[[Request], Awaitable[Response]]:
@@ -104,6 +110,9 @@ class _Endpoints:
 
     async def index(self, request: Request) -> Answer:
         return self._host.describe(str(request.base_url).rstrip("/"))
+
+    async def guests(self, request: Request) -> Answer:  # noqa: ARG002
+        return {"guests": self._host.guests.count}
 
     async def calls(self, request: Request) -> Answer:  # noqa: ARG002
         return {

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +32,7 @@ class SandboxHandle:
     Attributes:
         address: `http://127.0.0.1:<port>`.
         process: the child process; None where another process started the sandbox.
+        stay: the open answer that keeps a sandbox of another process up for us, in the same case.
     """
 
     address: str
@@ -38,6 +40,7 @@ class SandboxHandle:
     size: int
     crms: dict[str, Any]
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    stay: HTTPResponse | None = field(default=None, repr=False)
 
     def url(self, crm: str) -> str:
         """Returns the address of one CRM, its mount included; `environment` has the base URL of its API."""
@@ -65,8 +68,13 @@ class SandboxHandle:
             ) from refused
 
     def stop(self) -> None:
-        """Ends the sandbox if this handle started it; what was written to it stays."""
+        """Ends the sandbox if this handle started it, once nobody else uses it; what was written to it stays."""
+        if self.stay is not None:
+            self.stay.close()
         if self.process is None:
+            return
+        if self._has_guests():
+            _close(self.process)  # it goes when the last guest has gone
             return
         self.process.terminate()
         try:
@@ -75,6 +83,12 @@ class SandboxHandle:
             self.process.kill()
             self.process.wait()
         _close(self.process)
+
+    def _has_guests(self) -> bool:
+        try:
+            return bool(self.admin("GET", "guests")["guests"])
+        except OSError:
+            return False  # it has ended already
 
     def __enter__(self) -> SandboxHandle:
         return self
@@ -137,7 +151,7 @@ def find(data_dir: Path | str) -> SandboxHandle | None:
 def use(data_dir: Path | str, crms: Sequence[str] | None = None, **settings: Any) -> SandboxHandle:
     """Returns the sandbox that serves this folder, starting one (arguments as for `start`) where none does."""
     for _ in range(3):
-        if found := find(data_dir):
+        if (found := find(data_dir)) and _stays(found):
             return found
         try:
             return start(data_dir, crms, **settings)
@@ -146,6 +160,15 @@ def use(data_dir: Path | str, crms: Sequence[str] | None = None, **settings: Any
                 raise
             time.sleep(0.3)  # it has the folder and is about to write its address
     raise SandboxError(f"another sandbox holds {data_dir} and does not answer")
+
+
+def _stays(handle: SandboxHandle) -> bool:
+    """Makes the sandbox stay up as long as this process uses it, whatever becomes of the one that started it."""
+    try:
+        handle.stay = _DIRECT.open(f"{handle.address}/_sandbox/stay", timeout=5)
+    except OSError:
+        return False  # it ended just now
+    return True
 
 
 def _close(process: subprocess.Popen[str]) -> None:

@@ -21,6 +21,7 @@ from pipelines.sandbox import registry
 from pipelines.sandbox.admin import admin
 from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.gate import Gate
+from pipelines.sandbox.guests import Guests
 from pipelines.sandbox.world import World
 
 DEFAULT_SEED = 7
@@ -35,6 +36,7 @@ class Sandbox:
 
     def __init__(self, crms: Mapping[str, Crm]) -> None:
         self.gates: Mapping[str, Gate] = {name: Gate(crm) for name, crm in crms.items()}
+        self.guests = Guests()
         self.instance = secrets.token_hex(8)
         self._admin = admin(self)
 

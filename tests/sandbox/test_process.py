@@ -77,6 +77,16 @@ def test_a_running_sandbox_is_found_and_not_started_twice(tmp_path: Path) -> Non
     assert find(tmp_path) is None
 
 
+def test_who_started_it_leaves_it_to_its_guests(tmp_path: Path) -> None:
+    first = start(tmp_path, ["brivity_core"], size=20)
+    second = use(tmp_path)
+    assert first.process is not None
+    first.stop()
+    assert people_of(second), "a run that goes on keeps its CRM"
+    second.stop()
+    assert is_gone(first.process.pid)
+
+
 @pytest.mark.parametrize("from_a_thread", [False, True])
 def test_the_sandbox_ends_with_its_parent(tmp_path: Path, from_a_thread: bool) -> None:
     begin = "started()" if not from_a_thread else "t = threading.Thread(target=started); t.start(); t.join()"
