@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$")
+SERVICE_OWNER = "_service"
+"""Whose state holds what belongs to the whole service; no user can be this owner."""
+
+_SAFE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.@-]{0,127}|_service)")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Owner:
     data_dir: Path
 
     def __post_init__(self) -> None:
-        if not _SAFE.match(self.name) or ".." in self.name:
+        if not _SAFE.fullmatch(self.name) or ".." in self.name:
             raise ValueError(f"owner {self.name!r}: use letters, digits, and . _ @ - (at most 128)")
 
     @property

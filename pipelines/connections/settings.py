@@ -12,7 +12,13 @@ from pydantic import ValidationError
 from pipelines.connections.connection import Settings
 from pipelines.connections.errors import SettingsError
 from pipelines.connections.project import Project
-from pipelines.mapping.problems import nearest_name
+from pipelines.mapping.problems import listed, nearest_name
+
+# Ours, and the sections of dlt's own configuration (dlt docs, "How to set up credentials", known_sections).
+_TABLES = frozenset(
+    ("connections", "runtime", "sources", "destination", "destinations", "pipelines", "datasets", "load", "normalize")
+    + ("extract", "schema", "providers", "data_writer", "dbt_package_runner", "dbt_cloud", "dashboard", "workspace")
+)
 
 
 def connection_settings(project: Project) -> dict[str, Settings]:
@@ -21,10 +27,9 @@ def connection_settings(project: Project) -> dict[str, Settings]:
     Raises:
         SettingsError: all that is wrong with the file, one line each.
     """
-    tables = _tables(project.config)
-    problems: list[str] = []
+    problems = [_stray(project.config, key) for key in _toml(project.config) if key not in _TABLES]
     found: dict[str, Settings] = {}
-    for name, table in tables.items():
+    for name, table in _tables(project.config).items():
         try:
             found[name] = Settings.model_validate(table)
         except ValidationError as error:
@@ -70,6 +75,12 @@ def _tables(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(connections, dict) or not all(isinstance(t, dict) for t in connections.values()):
         raise SettingsError(f"{path.parent.name}/{path.name}: write [connections.<name>] and its settings below it")
     return connections
+
+
+def _stray(path: Path, key: str) -> str:
+    near = nearest_name(key, _TABLES)
+    remedy = f"did you mean {near}?" if near else f"write [connections.<name>]; dlt reads {listed(sorted(_TABLES))}"
+    return f"{path.parent.name}/{path.name} {key}: nothing reads this; {remedy}"
 
 
 def _said(path: Path, name: str, detail: dict[str, Any]) -> str:

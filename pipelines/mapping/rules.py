@@ -42,7 +42,7 @@ def check_mapping(
         if schemas is not None and schema is None:
             near = nearest_name(name, schemas)
             found.append(document.problem(at, "unknown entity", expected=listed(schemas), nearest=near))
-            continue
+            schema = schemas[near] if near else None  # what else is wrong is told in the same go
         scope = Scope(document, at, entity, schema, frozenset(mapping.entities), known)
         found += [*_entity(scope, mapping), *check_fields(scope), *check_push(scope)]
     return [*found, *check_views(document, mapping, schemas)]

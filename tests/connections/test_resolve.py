@@ -167,6 +167,15 @@ def test_wrong_settings_are_all_told(project: Project) -> None:
         resolve("brivity", project, environment=ALL)
 
 
+def test_a_table_that_nothing_reads_is_refused(project: Project) -> None:
+    project.config.write_text("conections = 1\n[runtime]\nlog_level='INFO'\n[brivity]\npush='plan'\n")
+    with pytest.raises(SettingsError) as refused:
+        connection_settings(project)
+    first, second = str(refused.value).splitlines()
+    assert first == ".dlt/config.toml conections: nothing reads this; did you mean connections?"
+    assert second.startswith(".dlt/config.toml brivity: nothing reads this; write [connections.<name>]")
+
+
 def test_a_create_policy_is_read_before_it_is_needed(project: Project) -> None:
     for create, wanted in (
         ("linkd", "create: 'linkd' is no known column; did you mean linked"),

@@ -124,6 +124,13 @@ def test_single_mistakes(problems: Problems) -> None:
     assert not wrong
 
 
+def test_behind_a_wrong_entity_the_rest_is_told_too(problems: Problems) -> None:
+    said = [str(p) for p in problems(small("fist_name: F", "where: nmae = 'x'", entity="contact"))]
+    assert len(said) == 3
+    assert any("unknown canonical field; did you mean first_name?" in line for line in said)
+    assert len(problems(small("status: {path: s, values: {}}", "deleted: {}", entity="invoices"))) >= 2
+
+
 def test_choices_that_are_made_are_accepted(problems: Problems) -> None:
     update = 'update_request: {method: PUT, path: "c/{id}"}'
     status = "status: {path: s, values: {A: lead, B: lead, C: new}, write_values: {lead: B}}"
