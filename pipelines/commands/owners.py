@@ -12,7 +12,7 @@ from pipelines.connections.resolve import DEFAULT_OWNER, SANDBOX_OWNER
 def owners_with_state(data_dir: Path | None) -> list[Owner]:
     """Owners whose state is there, by name."""
     data = find_project(data_dir=data_dir).data_dir
-    return [Owner(p.parent.name, data) for p in sorted(data.glob("*/state.sqlite"))]
+    return [Owner(p.parent.name, data) for p in sorted(data.glob("[!_]*/state.sqlite"))]
 
 
 def owner_with_data(project: Project, name: str | None) -> Owner:

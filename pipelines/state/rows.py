@@ -39,6 +39,8 @@ def _arrow_type(column: sa.Column[Any]) -> pa.DataType:
         return MOMENT
     if isinstance(column.type, sa.Integer):
         return pa.int64()
+    if isinstance(column.type, sa.Boolean):
+        return pa.bool_()
     return pa.float64() if isinstance(column.type, sa.Float) else pa.string()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from pipelines.state import push_tables, tables
+from pipelines.state import push_tables, service_tables, tables
 from pipelines.state.columns import metadata
 
-assert {push_tables.ledger.metadata, tables.runs.metadata} == {metadata}  # both files fill one register
+assert {t.metadata for t in (push_tables.ledger, service_tables.jobs, tables.runs)} == {metadata}  # one register
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
