@@ -15,10 +15,10 @@ from pipelines.connections.project import Project
 from pipelines.mapping.problems import listed, nearest_name
 
 # Ours, and the sections of dlt's own configuration (dlt docs, "How to set up credentials", known_sections).
-_TABLES = frozenset(
-    ("connections", "runtime", "sources", "destination", "destinations", "pipelines", "datasets", "load", "normalize")
-    + ("extract", "schema", "providers", "data_writer", "dbt_package_runner", "dbt_cloud", "dashboard", "workspace")
-)
+_TABLES = frozenset({
+    "connections", "runtime", "sources", "destination", "destinations", "pipelines", "datasets", "load", "normalize",
+    "extract", "schema", "providers", "data_writer", "dbt_package_runner", "dbt_cloud", "dashboard", "workspace",
+})  # fmt: skip
 
 
 def connection_settings(project: Project) -> dict[str, Settings]:
