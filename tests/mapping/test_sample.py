@@ -81,6 +81,23 @@ def test_people_are_recognised_in_every_shape(shape: str, tmp_path: Path, schema
     assert "favourite colour (text)" in first_mapping("acme", path, schemas)
 
 
+def test_references_are_drafted_for_when_there_is_something_to_refer_to(
+    tmp_path: Path, schemas: dict[str, CanonicalEntity]
+) -> None:
+    deals = [
+        {"id": n, "dealName": f"Sale {n}", "amount": 5, "stage": "x", "assignedToId": 7, "people": [{"personId": n}],
+         "property": f"p{n}"}
+        for n in range(3)
+    ]  # fmt: skip
+    path = tmp_path / "deals.json"
+    path.write_text(json.dumps(deals))
+    text = first_mapping("acme", path, schemas)
+    assert "      # property_id: property  # once this mapping has properties" in text
+    assert "      # contact_ids: {each: people, path: personId}  # once this mapping has contacts" in text
+    assert "      # owner_id: assignedToId  # once this mapping has users" in text
+    assert not any(name in drafted(path, schemas).entities["deals"].fields for name in ("owner_id", "contact_ids"))
+
+
 def test_a_table_is_a_file_connection(tmp_path: Path, schemas: dict[str, CanonicalEntity]) -> None:
     path = tmp_path / "transactions.csv"
     path.write_text(

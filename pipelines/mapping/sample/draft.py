@@ -93,6 +93,10 @@ def _entity(found: Guess, sample: Sample, columns: list[Column]) -> Iterator[str
     fields = [line for name, column in found.fields.items() for line in _field(name, found.schema.fields[name], column)]
     yield "    fields:" if any(not line.lstrip().startswith("#") for line in fields) else "    fields: {}"
     yield from fields
+    yield from (
+        f"      # {name}: {_reference(column)}  # once this mapping has {found.schema.fields[name].to}"
+        for name, column in found.references.items()
+    )
     yield "    # what may be written back; nothing else ever is"
     yield "    # push:"
     yield "    #   create: none"
@@ -129,6 +133,13 @@ def _field(name: str, canonical: CanonicalField, column: Column) -> Iterator[str
     if "values" in keys and canonical.values:
         rest = [value for value in _distinct(column) if value not in keys["values"]]
         yield from (f"          # {_comment(value)}: ?" for value in rest)
+
+
+def _reference(column: Column) -> str:
+    if column.each is None:
+        return _comment(column.path)
+    inside = f", path: {_comment(column.path)}" if column.path else ""
+    return f"{{each: {_comment(column.each)}{inside}}}"
 
 
 def _keys(canonical: CanonicalField, column: Column) -> Iterator[tuple[str, Any]]:

@@ -32,6 +32,7 @@ class Guess:
     id: Column | None
     modified: Column | None
     fields: dict[str, Column] = field(default_factory=dict)
+    references: dict[str, Column] = field(default_factory=dict)
     left: list[Column] = field(default_factory=list)
 
 
@@ -63,8 +64,21 @@ def _as_entity(columns: list[Column], schema: CanonicalEntity) -> Guess:
             used.append(column)
     _by_looks_alone(result, columns, used)
     result.fields = {name: result.fields[name] for name in schema.fields if name in result.fields}
-    result.left = [c for c in columns if c not in used]
+    result.references = _references(schema, [c for c in columns if c not in used])
+    result.left = [c for c in columns if c not in [*used, *result.references.values()]]
     return result
+
+
+def _references(schema: CanonicalEntity, columns: list[Column]) -> dict[str, Column]:
+    """What points at records of another entity: it can only be mapped once the mapping has that one, too."""
+    found: dict[str, Column] = {}
+    for name, canonical in schema.fields.items():
+        free = [c for c in columns if c not in found.values() and c.look.kind in ("integer", "text")]
+        fitting = [(likeness(name, canonical, c.names), -i) for i, c in enumerate(free)] if canonical.to else []
+        score, position = max(fitting, default=(0.0, 0))
+        if score >= SURE:
+            found[name] = free[-position]
+    return found
 
 
 def _by_looks_alone(result: Guess, columns: list[Column], used: list[Column]) -> None:

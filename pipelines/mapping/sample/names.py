@@ -54,6 +54,11 @@ ALSO: dict[str, tuple[str, ...]] = {
     "is_active": ("active", "enabled"),
     "is_admin": ("admin",),
     "role": ("user role", "profile"),
+    "owner_id": ("owner", "assigned to id", "assigned user id", "assigned to", "user id", "agent id", "sales rep id"),
+    "property_id": ("property", "property key", "listing key"),
+    "contact_ids": ("contact id", "person id", "people id", "client id", "customer id", "contacts id", "people"),
+    "vendor_ids": ("vendor id", "seller id", "vendors id", "sellers id"),
+    "buyer_ids": ("buyer id", "buyers id", "purchaser id"),
 }  # fmt: skip
 ENTITIES: dict[str, tuple[str, ...]] = {
     "contacts": ("contact", "people", "person", "leads", "lead", "customers", "clients", "persons"),
