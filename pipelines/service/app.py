@@ -1,0 +1,79 @@
+"""Puts the service together from its routes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import ModuleType
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from pipelines.service import errors
+from pipelines.service.context import Context
+from pipelines.service.middleware import Frame
+from pipelines.service.routing import Guard
+
+ROUTES = (
+    "health",
+    "user_sync",
+    "internal_users",
+    "unified",
+    "local",
+    "exports",
+    "connectors",
+    "external",
+    "webhooks",
+    "jobs",
+    "schedules",
+)
+"""Modules of `pipelines/service/routes/`. Each has a `router`; it may have
+
+- `GUARDS: dict[str, Guard]`: who stands before a prefix of paths;
+- `body_limits(settings) -> dict[str, int]`: bytes, for paths that take more than others;
+- `lifespan(context)`: an asynchronous context manager that is open while the service runs.
+"""
+
+
+def create_app(context: Context) -> FastAPI:
+    """The service as an ASGI application. The context is closed when the application ends."""
+    modules = [
+        importlib.import_module(name)
+        for part in ROUTES
+        if importlib.util.find_spec(name := f"pipelines.service.routes.{part}")
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        context.limits.start()
+        try:
+            async with AsyncExitStack() as running:
+                for module in modules:
+                    if hasattr(module, "lifespan"):
+                        await running.enter_async_context(module.lifespan(context))
+                yield
+        finally:
+            context.close()
+
+    app = FastAPI(title="Crosswalk", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.context = context
+    errors.install(app)
+    for module in modules:
+        app.include_router(module.router)
+    _surround(app, context, modules)
+    return app
+
+
+def _surround(app: FastAPI, context: Context, modules: Iterable[ModuleType]) -> None:
+    guards: dict[str, Guard] = {}
+    body_limits: dict[str, int] = {}
+    for module in modules:
+        guards |= getattr(module, "GUARDS", {})
+        body_limits |= module.body_limits(context.settings) if hasattr(module, "body_limits") else {}
+    if context.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(context.settings.cors_origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(Frame, context=context, guards=guards, body_limits=body_limits)
