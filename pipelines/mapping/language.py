@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from pipelines.mapping.field_mapping import FieldMapping
 from pipelines.mapping.view import View, ViewColumn
+from pipelines.mapping.webhook import Webhook
 from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_text, places
 
 __all__ = [
@@ -152,9 +153,10 @@ class Push(Strict):
     fields: list[str] = Field(default_factory=list, description="Nothing else is ever written")
     create_request: Request | None = None
     update_request: Request | None = None
-    delete_request: Request | None = None
+    delete_request: Request | None = Field(None, description="Deletes one record; archives it where the CRM archives")
     create_batch: Batch | None = None
     update_batch: Batch | None = None
+    delete_batch: Batch | None = Field(None, description="Deletes many in one call; GET and DELETE carry {ids}")
     wrap: Path | None = Field(None, description="Path in the body under which the fields stand, such as properties")
     answer_id: Path = Field("id", description="Path of the new record's id in the answer")
     answer_record: str | None = Field(
@@ -200,20 +202,6 @@ class Entity(Strict):
             fields = {k: {"path": v} if isinstance(v, str) else v for k, v in data["fields"].items()}
             return {**data, "fields": fields}
         return data
-
-
-class Webhook(Strict):
-    """How the CRM's own webhooks are proven and read."""
-
-    scheme: str = Field(description="A registered signature scheme")
-    secret: str | None = None
-    event_id: Path | None = None
-    occurred_at: Path | None = None
-    entity: str | dict[str, str] | None = None
-    record_ids: Path | None = Field(None, description="Pointer: ids to fetch")
-    record: Path | None = Field(None, description="Payload: where the record is")
-    each: Path | None = None
-    deleted_when: dict[Path, list[Any]] | None = None
 
 
 class Mapping(Strict):

@@ -84,8 +84,7 @@ def _whole(document: Document, mapping: Mapping, stem: str) -> Iterator[Problem]
     webhook = mapping.webhook
     if webhook is None:
         return
-    names = webhook.entity.values() if isinstance(webhook.entity, dict) else [webhook.entity] if webhook.entity else []
-    for name in names:
+    for name in webhook.entities:
         if name not in mapping.entities:
             near = nearest_name(name, mapping.entities)
             yield document.problem(
