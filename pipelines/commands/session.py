@@ -98,7 +98,19 @@ def _real(names: list[str], project: Project) -> list[Connection]:
             without.append(problem)
     if found and without and EVERYTHING not in names:
         raise Stop(Exit.WRONG_SETTINGS, "\n".join(str(problem) for problem in without))
-    return found
+    if EVERYTHING not in names:
+        return found
+    # our own tables need no credentials, so they alone do not say that a CRM is configured
+    return _with_rows(found) if any(c.wire.kind != "table" for c in found) else []
+
+
+def _with_rows(connections: list[Connection]) -> list[Connection]:
+    """Without our own tables that hold nothing and never did."""
+    if not any(c.wire.kind == "table" for c in connections):
+        return connections
+    from pipelines.extract.tables import has_rows
+
+    return [c for c in connections if c.wire.kind != "table" or c.owner.raw(c.name).exists() or has_rows(c)]
 
 
 def _emulated(names: list[str], project: Project, handle: SandboxHandle) -> list[Connection]:
@@ -113,7 +125,7 @@ def _emulated(names: list[str], project: Project, handle: SandboxHandle) -> list
             if EVERYTHING not in names:
                 said = f"{name}: has no credentials, and no sandbox; set its credentials"
                 raise Stop(Exit.WRONG_SETTINGS, said) from None
-    return found
+    return _with_rows(found) if EVERYTHING in names else found
 
 
 def _sandbox(project: Project, names: list[str], *, quiet: bool) -> SandboxHandle:

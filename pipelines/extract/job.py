@@ -13,6 +13,7 @@ from pipelines.connections.connection import Connection
 from pipelines.extract import raw
 from pipelines.extract.load import Versions
 from pipelines.mapping.language import Entity
+from pipelines.state.database import State
 from pipelines.wire.session import Wire
 
 
@@ -61,6 +62,7 @@ class Job:
     only: str | None
     allow_shrink: bool
     progress: Callable[..., None]
+    state: State | None = None
 
     @property
     def is_pilot(self) -> bool:

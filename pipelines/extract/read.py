@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from pipelines.extract import bookmark as bookmarks
-from pipelines.extract import deletions, files
+from pipelines.extract import deletions, files, tables
 from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Versions
 from pipelines.extract.pages import Current, Intake, Layout, Tally
@@ -94,6 +94,9 @@ class _Reader:
         if job.connection.wire.kind == "file":
             self._take_files(job.connection.wire.path or "")
             return job.limit is None
+        if job.connection.wire.kind == "table":
+            self._take_table(self.entity.extract.path)
+            return job.limit is None
         self.paginator.expected = job.last.get("records") if not self.is_filtered else None
         request = filled(self.entity.extract, self.entity, self.bookmark)
         taken = 0
@@ -116,6 +119,17 @@ class _Reader:
             self.pages += 1
         self.intake.flush()
         self.rejected += files.rejected_lines(job.con, rejects)
+
+    def _take_table(self, name: str) -> None:
+        job, copy = self.job, f"kept_{self.job.name}"
+        for batch in tables.batches(job.connection, job.state, name, job.name):
+            seen = max(time.time_ns() // 1000, job.floor)
+            job.con.register("batch", batch)
+            job.con.execute(f"create or replace table {copy} as {tables.TABLES[name].record}")
+            job.con.unregister("batch")
+            self.intake.take_query(f"select record, make_timestamptz({seen}) as seen from {copy}")
+            self.intake.flush()  # waits: the next batch takes this one's place
+            self.pages += 1
 
     def _take(self, page: Page) -> None:
         if page.problem is not None:

@@ -47,7 +47,7 @@ def extract(
         SourceShrank: the guard stopped it; nothing was loaded.
     """
     wanted = {k: v for k, v in connection.entities.items() if entities is None or k in entities}
-    if connection.mapping.connection.kind == "table" or not wanted:
+    if not wanted:
         return []
     folder = Folder(connection)
     folder.empty()
@@ -61,14 +61,14 @@ def extract(
             jobs = [
                 Job(
                     connection, wire, name, entity, con.cursor(), folder.spool, floor, log,
-                    last.get(name, {}), full_refresh, limit, only, allow_shrink, progress or _silent,
+                    last.get(name, {}), full_refresh, limit, only, allow_shrink, progress or _silent, state,
                 )
                 for name, entity in wanted.items()
             ]  # fmt: skip
             outcomes = _read_all(jobs)
     finally:
         wire.close()
-    return _keep(connection, folder, outcomes, touched, loader)
+    return keep(connection, folder, outcomes, touched, loader)
 
 
 def _silent(*_: Any) -> None:
@@ -82,7 +82,7 @@ def _read_all(jobs: list[Job]) -> list[Outcome]:
         return list(pool.map(read_entity, jobs))
 
 
-def _keep(
+def keep(
     connection: Connection, folder: Folder, outcomes: list[Outcome], touched: list[str], loader: Loader
 ) -> list[EntityRead]:
     """Loads what is new and notes what was read; then says what failed."""

@@ -6,14 +6,14 @@ state of the owner they belong to. A change here needs a migration; a test compa
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, false, true
 
 from pipelines.state.columns import count, metadata, moment, text
 
 
-def flag(name: str, default: str) -> Column[bool]:
-    """A column that is true or false, never NULL; `default` is 'true' or 'false'."""
-    return Column(name, Boolean, nullable=False, server_default=default)
+def flag(name: str, *, default: bool) -> Column[bool]:
+    """A column that is true or false, never NULL."""
+    return Column(name, Boolean, nullable=False, server_default=true() if default else false())
 
 
 def serial(name: str) -> Column[int]:
@@ -35,8 +35,8 @@ users = Table(
     text("kinde_user_id", null=True),
     text("tenant_id"),
     text("role"),
-    flag("is_active", "true"),
-    flag("is_admin", "false"),
+    flag("is_active", default=True),
+    flag("is_admin", default=False),
     text("department", null=True),
     text("title", null=True),
     text("avatar", null=True),
@@ -116,7 +116,7 @@ schedules = Table(
     text("cron", null=True),
     Column("interval_minutes", Integer),
     count("jitter_seconds"),
-    flag("enabled", "true"),
+    flag("enabled", default=True),
     moment("next_at"),
     moment("last_at"),
     count("attempts"),
