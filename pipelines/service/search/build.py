@@ -1,0 +1,179 @@
+"""Keeps the index current: made whole once, and then from what differs between two published files."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from pipelines.connections.locks import lock
+from pipelines.connections.owner import Owner
+from pipelines.service.search import store, write
+from pipelines.service.search.documents import documents_sql
+from pipelines.service.shapes import CONTACTS, SINGULAR
+from pipelines.warehouse.connect import configuration
+from pipelines.warehouse.models import ident, literal
+
+WAIT_SECONDS = 600
+Refreshed = Literal["nothing", "same", "partly", "whole"]
+
+
+def refresh(owner: Owner, *, wait_seconds: float = WAIT_SECONDS) -> Refreshed:
+    """Brings the index up to what is published now: the step after publish.
+
+    Readers are never held up, and never see half of it.
+
+    Returns:
+        nothing: nothing is published; same: it was current; partly: what changed was brought in; whole: made anew.
+
+    Raises:
+        LockHeld: another process is at it for longer than `wait_seconds`.
+    """
+    if not owner.crm.exists():
+        return "nothing"
+    if is_current(owner):
+        return "same"
+    with lock(owner, "search", "bringing the search index up to date", wait_seconds=wait_seconds):
+        return "same" if is_current(owner) else _refresh(owner, owner.crm.resolve(strict=True))
+
+
+def is_current(owner: Owner) -> bool:
+    """Whether the index was made from what is published now."""
+    path = store.current(owner)
+    if path is None:
+        return False
+    con = store.open_to_read(path)
+    try:
+        said = store.meta(con)
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        con.close()
+    return said.get("version") == store.VERSION and said.get("made_from") == owner.crm.resolve().name
+
+
+def _refresh(owner: Owner, published: Path) -> Refreshed:
+    path, before = store.current(owner), None
+    if path is not None:
+        con = store.open_to_read(path)
+        said = store.meta(con)
+        con.close()
+        before = owner.published_dir / said.get("made_from", "-")
+        if said.get("version") != store.VERSION or not before.is_file():
+            before = None
+    with _opened(owner, published, before) as duck:
+        if path is not None and before is not None:
+            _update(duck, owner, path, published)
+            return "partly"
+        _make(duck, owner, published)
+    return "whole"
+
+
+def _make(duck: duckdb.DuckDBPyConnection, owner: Owner, published: Path) -> None:
+    path = owner.published_dir / f"search-{secrets.token_hex(6)}.sqlite"
+    con = store.create(path)
+    try:
+        con.execute("begin")
+        for entity in store.ENTITIES:
+            duck.execute(f"create or replace temp table docs as {documents_sql(entity)}")
+            _originals(duck, owner, entity)
+            write.add(duck, con, entity, whole=True)
+        store.set_meta(con, version=store.VERSION, made_from=published.name)
+        con.execute("commit")
+        con.execute("pragma journal_mode = wal")
+    finally:
+        con.close()
+    store.put_in_use(owner, path)
+
+
+def _update(duck: duckdb.DuckDBPyConnection, owner: Owner, path: Path, published: Path) -> None:
+    con = store.open_to_write(path)
+    try:
+        con.execute("begin immediate")
+        for entity in store.ENTITIES:
+            gone = _differences(duck, entity)
+            query = documents_sql(entity)
+            duck.execute(f"create or replace temp table docs as from ({query}) where key in (select key from fresh)")
+            _originals(duck, owner, entity)
+            write.remove(con, entity, gone)
+            write.add(duck, con, entity, whole=False)
+        store.set_meta(con, made_from=published.name)
+        con.execute("commit")
+    finally:
+        con.close()
+
+
+@contextmanager
+def _opened(owner: Owner, published: Path, before: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    con = duckdb.connect(config={**configuration(owner.root / "spill"), "threads": 1})
+    try:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"attach {literal(published)} as published (read_only)")
+        if before is not None:
+            con.execute(f"attach {literal(before)} as before (read_only)")
+        con.execute("use published")
+        yield con
+    finally:
+        con.close()
+
+
+def _differences(duck: duckdb.DuckDBPyConnection, entity: str) -> list[str]:
+    """Fills `fresh` with the keys that are new or changed; gives back those that changed or are no more."""
+    for catalog in ("before", "published"):
+        duck.execute(f"use {catalog}")
+        duck.execute(f"create or replace temp table signs_{catalog} as {_signs_sql(entity)}")
+    duck.execute("create or replace temp table fresh as (from signs_published except from signs_before)")
+    return [
+        str(key)
+        for (key,) in duck.execute(
+            "select key from (from signs_before except from signs_published) union select key from fresh"
+        ).fetchall()
+    ]
+
+
+def _signs_sql(entity: str) -> str:
+    """(key, sign) of each record: another sign, another document."""
+    if entity != CONTACTS:  # their rows name other records' golden ids
+        return f"select key, hash(row, words, raw_hash) as sign from ({documents_sql(entity)})"
+    singular = SINGULAR[entity]
+    return f"""select s.record_key as key, hash(s.raw_hash, s.values_hash, g.{singular}_id) as sign
+        from staging.{entity} as s left join unified.{singular}_sources as g on g.record_key = s.record_key
+        where not s.is_deleted"""
+
+
+def _originals(duck: duckdb.DuckDBPyConnection, owner: Owner, entity: str) -> None:
+    """Fills `originals` with the records as the CRMs sent them; of a log that is being written to, without."""
+    duck.execute("create or replace temp table originals (key varchar, original varchar)")
+    for (source,) in duck.execute("select distinct source from docs order by 1").fetchall():
+        path = owner.raw(str(source))
+        if not path.exists():
+            continue
+        try:
+            duck.execute(f"attach {literal(path)} as log (read_only)")
+        except duckdb.Error:
+            continue
+        try:
+            duck.execute(
+                f"""insert into originals select d.key, log.record::varchar
+                from docs as d join log.raw.{ident(entity)} as log
+                on d.source = {literal(str(source))} and log.hash = d.raw_hash
+                    and d.key = {literal(f"{source}:")} || log.id
+                qualify row_number() over (partition by d.key order by log.seen desc) = 1"""
+            )
+        except duckdb.CatalogException:
+            pass  # a log that lacks this entity
+        finally:
+            duck.execute("detach log")
+
+
+if __name__ == "__main__":
+    import sys
+
+    os.nice(5)
+    print(refresh(Owner(sys.argv[2], Path(sys.argv[1]))))

@@ -1,0 +1,192 @@
+"""Finds records as one types: every word may be unfinished; where nothing fits, words a slip away do, and pieces."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.connections.owner import Owner
+from pipelines.service.search import store
+from pipelines.service.search.write import variants
+
+CANDIDATES = 200
+ALTERNATIVES = 12
+OPEN_PER_THREAD = 8
+_WORDS = re.compile(r"[^\W_]+")
+_NUMBER = re.compile(r"\+?[\d\s().\-/\u2010-\u2015]+")
+MOST_WORDS = 8
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One source record: its row as JSON text, and the record as the CRM sent it (JSON text, where it is kept)."""
+
+    key: str
+    source: str
+    row: str
+    original: str | None
+
+
+class Searcher:
+    """Reads the indexes of all owners; each thread has its own connections."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def find(self, owner: Owner, query: str, entity: str, *, limit: int = 50) -> list[Hit] | None:
+        """The records that fit best, the best first; None where there is no index yet.
+
+        Args:
+            owner: whose records; no other's are looked at (law L13).
+            query: what was typed: parts of names, an e-mail address, a telephone number, a company, an address.
+            entity: contacts or deals.
+            limit: at most so many.
+        """
+        path = store.current(owner)
+        if path is None:
+            return None
+        looking = _Looking(self._connection(path), entity, query)
+        return looking.hits(limit)
+
+    def originals(self, owner: Owner, entity: str, keys: Sequence[str]) -> dict[str, str]:
+        """The records as the CRMs sent them, as JSON text, by key."""
+        path = store.current(owner)
+        if path is None:
+            return {}
+        con, found = self._connection(path), {}
+        for start in range(0, len(keys), 500):
+            some = list(keys[start : start + 500])
+            marks = ",".join("?" * len(some))
+            query = f"select key, original from {entity}_docs where original is not null and key in ({marks})"
+            found |= dict(con.execute(query, some).fetchall())
+        return found
+
+    def _connection(self, path: Path) -> sqlite3.Connection:
+        if not hasattr(self._own, "open"):
+            self._own.open = OrderedDict()
+        opened: OrderedDict[str, sqlite3.Connection] = self._own.open
+        con = opened.pop(str(path), None) or store.open_to_read(path)
+        opened[str(path)] = con
+        while len(opened) > OPEN_PER_THREAD:
+            opened.popitem(last=False)[1].close()
+        return con
+
+
+def folded(text: str) -> str:
+    """Small letters without accents, as the index has them."""
+    spread = unicodedata.normalize("NFKD", text.lower())
+    return "".join(c for c in spread if not unicodedata.combining(c))
+
+
+class _Looking:
+    """One search."""
+
+    def __init__(self, con: sqlite3.Connection, entity: str, query: str) -> None:
+        self._con, self._entity = con, entity
+        self._words = _WORDS.findall(folded(query))[:MOST_WORDS]
+        self._digits = re.sub(r"\D", "", query) if _NUMBER.fullmatch(query.strip()) else ""
+
+    def hits(self, limit: int) -> list[Hit]:
+        """The best `limit` records."""
+        found = self._by_phone(limit)
+        if self._words:
+            exact = " AND ".join(f'"{word}"' for word in self._words)
+            begun = " AND ".join(f'"{word}" *' for word in self._words)
+            found += [doc for doc in self._by_words(exact) if doc not in found]
+            if len(found) < CANDIDATES:
+                found += [doc for doc in self._by_words(begun) if doc not in found]
+        if not found and self._words:
+            found = self._by_alternatives()
+        return self._ranked(found, limit)
+
+    def _by_words(self, match: str) -> list[int]:
+        query = f"select rowid from {self._entity}_hay where {self._entity}_hay match ? limit {CANDIDATES}"
+        return [doc for (doc,) in self._con.execute(query, [match])]
+
+    def _by_phone(self, limit: int) -> list[int]:
+        """Numbers that begin so, with or without the country's code or a trunk zero, or end so."""
+        digits = self._digits
+        if len(digits) < 3:
+            return []
+        begins = {digits, digits.removeprefix("00"), digits.removeprefix("011"), digits.removeprefix("0")}
+        ends = [f"r{begun[::-1]}" for begun in begins] if len(digits) > 3 else []
+        found: dict[int, None] = {}
+        for start in [*sorted(begins, key=len, reverse=True), *ends]:
+            if len(start.removeprefix("r")) > 2:
+                query = f"select doc from {self._entity}_phones where start >= ? and start < ? limit {limit}"
+                found |= dict.fromkeys(doc for (doc,) in self._con.execute(query, [start, start + ":"]))
+        return list(found)
+
+    def _by_alternatives(self) -> list[int]:
+        """Words that are one slip away, or hold the typed piece, stand in for those that fit nothing."""
+        parts = []
+        for word in self._words:
+            others = self._near(word)
+            parts.append("(" + " OR ".join([f'"{word}" *', *(f'"{other}"' for other in others)]) + ")")
+        return self._by_words(" AND ".join(parts))
+
+    def _near(self, word: str) -> list[str]:
+        if len(word) < 3 or any(c.isdigit() for c in word):
+            return []
+        pieces = self._spelt(f'"{word}"', 1)
+        if len(word) < 4:
+            return pieces
+        forms = sorted(variants(word))
+        marks = ",".join("?" * len(forms))
+        slips = f"""select distinct w.spelt from {self._entity}_typos as t join {self._entity}_words as w using (word)
+            where t.variant in ({marks}) limit 200"""
+        near = [spelt for (spelt,) in self._con.execute(slips, forms) if _is_slip(word, spelt)]
+        alike = [] if near or pieces or len(word) < 6 else self._alike(word)
+        return list(dict.fromkeys([*near[:ALTERNATIVES], *pieces, *alike]))
+
+    def _alike(self, word: str) -> list[str]:
+        """Words that share most of its trigrams."""
+        grams = {word[i : i + 3] for i in range(len(word) - 2)}
+        found = self._spelt(" OR ".join(f'"{gram}"' for gram in sorted(grams)), 20)
+
+        def shared(other: str) -> float:
+            theirs = {other[i : i + 3] for i in range(len(other) - 2)}
+            return len(grams & theirs) / len(grams | theirs)
+
+        return [other for other in sorted(found, key=shared, reverse=True) if shared(other) >= 0.4][:ALTERNATIVES]
+
+    def _spelt(self, match: str, times: int) -> list[str]:
+        order = "order by rank" if times > 1 else ""
+        query = f"""select spelt from {self._entity}_grams where {self._entity}_grams match ? {order}
+            limit {ALTERNATIVES * times}"""
+        return [spelt for (spelt,) in self._con.execute(query, [match])]
+
+    def _ranked(self, docs: list[int], limit: int) -> list[Hit]:
+        """Records with more whole words, and earlier ones, come first; among equals the order found."""
+        if not docs:
+            return []
+        docs = docs[:CANDIDATES]
+        wanted = set(self._words)
+        marks = ",".join("?" * len(docs))
+        texts = dict(self._con.execute(f"select doc, words from {self._entity}_docs where doc in ({marks})", docs))
+
+        def score(doc: int) -> tuple[int, int]:
+            words = _WORDS.findall(folded(texts.get(doc, "")))
+            places = [i for i, word in enumerate(words) if word in wanted]
+            return -len({words[i] for i in places}), places[0] if places else 999
+
+        best = sorted((doc for doc in docs if doc in texts), key=score)[:limit]
+        marks = ",".join("?" * len(best))
+        query = f"select doc, key, source, row, original from {self._entity}_docs where doc in ({marks})"
+        rows = {doc: Hit(*rest) for doc, *rest in self._con.execute(query, best)}
+        return [rows[doc] for doc in best if doc in rows]
+
+
+def _is_slip(a: str, b: str) -> bool:
+    """Whether one letter wrong, left out, too many, or two exchanged make `b` of `a`."""
+    if a == b or abs(len(a) - len(b)) > 1:
+        return a == b
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    x, y = a[start:], b[start:]
+    return x[1:] == y[1:] or x[1:] == y or x == y[1:] or (x[:2] == y[1::-1] and x[2:] == y[2:])
