@@ -19,9 +19,20 @@ async def stale_units(reading: Reading, units: Sequence[Unit]) -> dict[int, Resu
     now = await reading.now(ids)
     for unit, id in zip(units, ids, strict=True):
         unit.current = None if now.get(id) is GONE else now.get(id)
-    rows = await reading.meaning([unit.current for unit in units])
+    rows = await _told(reading, units)
     found = {place: _judged(unit, row) for place, (unit, row) in enumerate(zip(units, rows, strict=True))}
     return {place: result for place, result in found.items() if result is not None}
+
+
+async def _told(reading: Reading, units: Sequence[Unit]) -> list[dict[str, Any] | None]:
+    """What of the records has to be known: their times, and their values where there is no time to compare."""
+    fields = {change.field for unit in units for change in unit.intent.changes}
+    if any(unit.modified_at is None for unit in units):
+        return await reading.meaning([unit.current for unit in units], fields)
+    rows = await reading.meaning([unit.current for unit in units], ())
+    if all(row is None or row["modified_at"] is not None for row in rows):
+        return rows
+    return await reading.meaning([unit.current for unit in units], fields)
 
 
 def _judged(unit: Unit, row: dict[str, Any] | None) -> Result | None:

@@ -74,13 +74,14 @@ async def _kept(reading: Reading, pairs: Sequence[tuple[Unit, Result]]) -> dict[
         for place, (unit, result) in enumerate(pairs)
         if result.status == "done" and unit.intent.action in {"create", "update"} and unit.intent.changes
     ]
-    shown = await reading.meaning([pairs[place][1].record for place in places])
+    fields = {change.field for place in places for change in pairs[place][0].intent.changes}
+    shown = await reading.meaning([pairs[place][1].record for place in places], fields)
     kept = {place: found for place, row in zip(places, shown, strict=True) if (found := _told(pairs[place][0], row))}
     missing = [place for place in places if place not in kept]
     if missing and reading.can_read:
         ids = [str(pairs[place][1].source_id) for place in missing]
         now = await reading.now(ids)
-        rows = await reading.meaning([None if now.get(id) is GONE else now.get(id) for id in ids])
+        rows = await reading.meaning([None if now.get(id) is GONE else now.get(id) for id in ids], fields)
         for place, row in zip(missing, rows, strict=True):
             if found := _told(pairs[place][0], row, is_whole=True):
                 kept[place] = found
@@ -93,6 +94,7 @@ def _told(unit: Unit, row: dict[str, Any] | None, *, is_whole: bool = False) -> 
         return None
     absent = set(row["absent_fields"])
     sent = {change.field: change.new for change in unit.intent.changes}
-    if not is_whole and absent & sent.keys():
+    # a field that was cleared may still be read from another of its places, which a part need not show
+    if not is_whole and (absent & sent.keys() or None in sent.values()):
         return None
     return {name: new if name in absent or name not in row else row[name] for name, new in sent.items()}
