@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
@@ -36,6 +36,8 @@ class Context:
         store: state of the whole service: users, jobs, schedules, inbox, audit, limits.
         environment: what mappings' variables are filled from.
         sandbox: the emulated CRMs, where the service runs on them.
+        address: where the service listens, such as http://127.0.0.1:8000; empty where it is not known.
+        background: what works beside the calls, while it does.
     """
 
     settings: ServiceSettings
@@ -47,6 +49,7 @@ class Context:
     redactor: Redactor = field(default_factory=Redactor)
     sandbox: SandboxHandle | None = None
     address: str = ""
+    background: Any = None
     _states: OrderedDict[str, State] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _schemas: dict[str, CanonicalEntity] | None = field(default=None, repr=False)

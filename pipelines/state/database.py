@@ -40,13 +40,27 @@ class State:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
         """One transaction, on disk when the block ends without an error, undone when it ends with one.
 
         The write lock is taken at once, so that two writers queue up instead of failing half-way.
+
+        Args:
+            durable: False: on disk at the latest with the next durable one, for many small transactions in a row whose
+                outcome nobody is told before that.
         """
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        with self.engine.connect().execution_options(writes=True) as connection:
+            is_sqlite = self.engine.dialect.name == "sqlite"
+            if not durable and is_sqlite:
+                _synchronous(connection, "NORMAL")
+            try:
+                with connection.begin():
+                    if not durable and not is_sqlite:
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                    yield connection
+            finally:
+                if not durable and is_sqlite and not connection.invalidated:
+                    _synchronous(connection, "FULL")
 
     def close(self) -> None:
         """Closes all connections of this process."""
@@ -95,6 +109,12 @@ def _set_up_sqlite(dbapi: Any, _record: object) -> None:
     cursor.execute("PRAGMA cache_size=-65536")
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
+
+
+def _synchronous(connection: sa.Connection, level: str) -> None:
+    """Between transactions, so past SQLAlchemy, which would begin one."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA synchronous={level}")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
