@@ -20,10 +20,14 @@ class Settings(language.Strict):
     direction: Literal["pull", "push", "both"] = "both"
     push: Literal["plan", "apply", "off"] | None = Field(None, description="Default: plan; apply in the sandbox")
     create: str | None = Field(None, description="Overrides the mapping's create policy")
+    deletions: Literal["unlink", "pass_on"] = Field(
+        "unlink", description="pass_on: what is deleted in another CRM is deleted (archived) in this one too"
+    )
     paused: bool = Field(False, description="Nothing is pushed while true")
     never_sync: list[str] = Field(default_factory=list, description="Source ids that are never written")
     max_changed_share: float = Field(0.2, gt=0, le=1, description="Guard (L10): share of records a push may change")
     max_creates: int = Field(100, ge=0, description="Guard (L10): records a push may create")
+    max_deletions: int = Field(20, ge=0, description="Guard (L10): records a push may delete")
     min_source_share: float = Field(0.5, ge=0, le=1, description="Guard (L10): a source smaller than this stops")
     schedule: str | None = None
 

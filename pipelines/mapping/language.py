@@ -141,7 +141,10 @@ class Link(Strict):
 
     field: str = Field(description="Canonical reference field, such as contact_ids of deals")
     add: Request
-    remove: Request | None = None
+    find: Request | None = Field(
+        None, description="Finds the relation's own id, at its data_selector: `{link}` of `remove`"
+    )
+    remove: Request | None = Field(None, description="Takes the relation back (undo only)")
     batch: Batch | None = None
 
 

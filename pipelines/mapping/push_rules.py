@@ -120,6 +120,7 @@ def _requests(scope: Scope, push: Push) -> Iterator[Problem]:
     batches: list[tuple[Parts, Batch | None]] = [
         (("push", "create_batch"), push.create_batch),
         (("push", "update_batch"), push.update_batch),
+        (("push", "delete_batch"), push.delete_batch),
     ]
     batches.append((("push", "find", "batch"), push.find.batch if push.find else None))
     batches += [(("push", "links", i, "batch"), link.batch) for i, link in enumerate(push.links)]

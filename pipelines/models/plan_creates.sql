@@ -19,6 +19,7 @@ where
     not p.is_there
     and {{ "p.is_linked" if policy == "linked" else "p.is_elsewhere" }}
     and g.{{ singular }}_id not in (select golden_id from plan_created)
+    and g.{{ singular }}_id not in (select golden_id from plan_deleted)
     {% if condition %}
     and ({{ condition }})
     {% endif %}

@@ -6,17 +6,23 @@ wanted as (
         golden_id, record_key, source_id, modified_at, values_hash, field, old, new, since, source,
         theirs_since, keeper, is_conflict, left_because,
     from plan_verdicts
+    where record_key not in (select record_key from plan_archives where left_because is null)
     union all
     select
         case when is_link then 'link' else 'create' end as action,
         golden_id, null, null, null, null, field, null, new, since, source, null, 'latest', false, null,
     from plan_created_fields
+    union all
+    select
+        'archive', golden_id, record_key, source_id, modified_at, values_hash, '', null, null, deleted_at, deleted_in,
+        null, 'latest', false, left_because,
+    from plan_archives
 ),
 
 marked as (
     select
         action, golden_id, record_key,
-        md5(string_agg(field || '=' || new, chr(31) order by field)) as fingerprint,
+        md5(string_agg(field || '=' || coalesce(new, ''), chr(31) order by field)) as fingerprint,
         dense_rank() over (order by golden_id) as place,
     from wanted
     where left_because is null
@@ -61,6 +67,7 @@ select
         when j.status = 'dead' and j.is_same then 'given up after ' || j.tried || ' tries: ' || coalesce(j.error, '')
         when j.status = 'failed' and j.is_same and j.next_attempt_at > {{ now }}
             then 'failed; next try at ' || strftime(j.next_attempt_at, '%Y-%m-%d %H:%M:%S') || ' UTC'
+        when w.action = 'archive' then 'deleted in ' || w.source
         when w.action = 'create' then 'not in this CRM'
         when w.old is null or w.old = '[]' then 'empty there'
         else 'differs'

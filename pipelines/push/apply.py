@@ -181,11 +181,12 @@ class _Work:
 
 
 def _stages(plan: Plan, run_id: str) -> Iterator[Iterator[list[Unit]]]:
-    """Chunks of units, stage by stage: each entity after those it points to, relations last."""
+    """Chunks of units, stage by stage: what goes before what it points to, what comes after it, relations last."""
     present = set(zip(plan.rows["entity"].to_pylist(), plan.rows["action"].to_pylist(), strict=True))
     order = [entity for entity in plan.counts if any(name == entity for name, _ in present)]
-    for actions in (("archive", "update", "create"), ("link",)):
-        for entity in order:
+    steps = ((("archive",), reversed(order)), (("update", "create"), order), (("unlink", "link"), order))
+    for actions, entities in steps:
+        for entity in entities:
             for action in actions:
                 if (entity, action) in present:
                     yield _chunks(plan, run_id, entity, action)

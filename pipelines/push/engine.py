@@ -14,7 +14,7 @@ from pipelines.push.client import Client
 from pipelines.push.creating import Creator
 from pipelines.push.freshness import stale_units
 from pipelines.push.inverse import UnwritableError
-from pipelines.push.linking import send_links
+from pipelines.push.linking import send_links, send_unlinks
 from pipelines.push.outcomes import outcomes_of
 from pipelines.push.reading import Canonical, Reading
 from pipelines.push.references import References
@@ -119,7 +119,7 @@ class Engine:
                 )
             missing = Result("skipped", error="the record is not in the CRM yet")
             return {place: missing for place, unit in enumerate(units) if unit.source_id is None}
-        if action == "create":
+        if action in {"create", "unlink"}:
             return {}
         try:
             return await stale_units(room.reading, units)
@@ -170,6 +170,6 @@ class Engine:
     async def _send(self, room: Room, action: str, units: Sequence[Unit]) -> list[Result]:
         if not units:
             return []
-        if action == "link":
-            return await send_links(room.sender, units)
+        if action in {"link", "unlink"}:
+            return await (send_links if action == "link" else send_unlinks)(room.sender, units)
         return await (room.creator.create(units) if action == "create" else room.sender.send(units))

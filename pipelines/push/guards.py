@@ -5,6 +5,7 @@ is a caller who says `--allow-mass-change`.
 
     changed share   more than `max_changed_share` of a CRM's records (default 0.2), and more than FEW records
     creates         more than `max_creates` records (default 100)
+    deletions       more than `max_deletions` records (default 20), also on a first sync
     shrunken source a source with less than `min_source_share` (default 0.5) of its records, or of a field's values
     grown golden    more golden records than source records, or GROWTH times as many as last time
 """
@@ -93,6 +94,13 @@ def _too_many(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -
             yield f"{entity}: {changed} of {records} records would change ({share}; {may} may)"
         if creates > settings.max_creates:
             yield f"{entity}: {creates} records would be created ({settings.max_creates} may)"
+
+
+def too_many_deletions(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Deletions beyond the guard, in words; a first sync is no excuse for them."""
+    most = connection.settings.max_deletions
+    deleted = [(entity, number["archive"]) for entity, number in counts.items() if number["archive"] > most]
+    return [f"{entity}: {number} records would be deleted ({most} may)" for entity, number in deleted]
 
 
 def _measure_source(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.mapping.language import Batch, Link
 from pipelines.push.paths import get
+from pipelines.push.reading import NOT_THERE
 from pipelines.push.sending import Sender
 from pipelines.push.template import batch_call, filled
 from pipelines.push.units import Result, Unit
+from pipelines.push.write import values_of
 from pipelines.wire.answers import READERS, Sent
 from pipelines.wire.errors import CrmError, CrmRefused
 
@@ -28,20 +30,61 @@ class _Pair:
 
 async def send_links(sender: Sender, units: Sequence[Unit]) -> list[Result]:
     """Makes the relations of units; a unit is done when all of its relations are."""
-    links = {link.field: link for link in sender.push.links}
-    pairs = [
-        _Pair(place, links[name], unit.source_id, str(other))
-        for place, unit in enumerate(units)
-        for name, others in unit.resolved.items()
-        if unit.source_id is not None and name in links
-        for other in (others if isinstance(others, list) else [others])
-    ]
+    pairs = list(_pairs(sender, units))
     singles = [pair for pair in pairs if pair.link.batch is None]
     outcomes = list(zip(singles, await asyncio.gather(*(_one(sender, pair) for pair in singles)), strict=True))
-    for link in links.values():
+    for link in sender.push.links:
         if link.batch is not None:
             outcomes += await _batches(sender, link.batch, [pair for pair in pairs if pair.link is link])
     return [_joined(unit, [result for pair, result in outcomes if pair.place == n]) for n, unit in enumerate(units)]
+
+
+async def send_unlinks(sender: Sender, units: Sequence[Unit]) -> list[Result]:
+    """Takes relations back (undo): those in the unit's `gone`."""
+    pairs = list(_pairs(sender, units))
+    outcomes = list(zip(pairs, await asyncio.gather(*(_unlink(sender, pair) for pair in pairs)), strict=True))
+    return [_joined(unit, [result for pair, result in outcomes if pair.place == n]) for n, unit in enumerate(units)]
+
+
+def _pairs(sender: Sender, units: Sequence[Unit]) -> Iterator[_Pair]:
+    """What is to be related, or not any more; a relation that is there already is not made once more."""
+    links = {link.field: link for link in sender.push.links}
+    for place, unit in enumerate(units):
+        for name, others in unit.resolved.items():
+            if unit.source_id is None or name not in links:
+                continue
+            had = values_of(unit.before).get(name) if unit.intent.action == "link" else None
+            already = {str(one).partition(":")[2] for one in had} if isinstance(had, list) else set()
+            for other in others if isinstance(others, list) else [others]:
+                if str(other) not in already:
+                    yield _Pair(place, links[name], unit.source_id, str(other))
+
+
+async def _unlink(sender: Sender, pair: _Pair) -> Result:
+    request = pair.link.remove
+    if request is None:
+        return Result("failed", pair.id, error="the mapping has no call that takes the relation back")
+    try:
+        link = await _found(sender, pair)
+        if pair.link.find is not None and link is None:
+            return Result("done", pair.id)
+        values = {"id": pair.id, "value": pair.other, "link": link}
+        answer = await sender.client.send(filled(request, values), f"unlink {sender.name}")
+    except CrmError as problem:
+        if problem.status in NOT_THERE:
+            return Result("done", pair.id, http_status=problem.status)
+        return sender.refused(problem, pair.id)
+    return Result("done", pair.id, None, answer.status, request_id=answer.request_id)
+
+
+async def _found(sender: Sender, pair: _Pair) -> str | None:
+    """The relation's own id; None where it is not there, or has none."""
+    if pair.link.find is None:
+        return None
+    call = filled(pair.link.find, {"id": pair.id, "value": pair.other})
+    answer = await sender.client.send(call, f"search links of {sender.name}")
+    found = get(answer.data, pair.link.find.data_selector)
+    return str(found) if isinstance(found, str | int) else None
 
 
 def _joined(unit: Unit, results: list[Result]) -> Result:
@@ -53,6 +96,8 @@ def _joined(unit: Unit, results: list[Result]) -> Result:
 
 async def _one(sender: Sender, pair: _Pair) -> Result:
     try:
+        if await _found(sender, pair) is not None:
+            return Result("done", pair.id)  # an earlier try made it
         call = filled(pair.link.add, {"id": pair.id, "value": pair.other})
         answer = await sender.client.send(call, f"link {sender.name}")
     except CrmError as problem:

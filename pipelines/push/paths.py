@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 MISSING = object()
@@ -23,6 +24,9 @@ def get(record: Any, path: str | None) -> Any:
 def put(record: dict[str, Any], path: str, value: Any) -> None:
     """Writes a value; what is missing on the way is made: a list where a number follows, else an object."""
     parts = _parts(path)
+    if len(parts) == 1:
+        record[parts[0]] = value
+        return
     place: Any = record
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         fresh: Any = value if following is None else [] if following.isdigit() else {}
@@ -44,6 +48,7 @@ def _in_list(place: list[Any], index: int, fresh: Any, is_last: bool) -> Any:
     return place[index]
 
 
+@lru_cache(maxsize=1024)
 def list_above(path: str) -> str | None:
     """The path of the first list that the path goes through: `Emails` of `Emails.0.Address`."""
     parts = _parts(path)
@@ -53,5 +58,6 @@ def list_above(path: str) -> str | None:
     return None
 
 
-def _parts(path: str | None) -> list[str]:
-    return [] if path in {None, "", "$"} else str(path).split(".")
+@lru_cache(maxsize=1024)
+def _parts(path: str | None) -> tuple[str, ...]:
+    return () if path in {None, "", "$"} else tuple(str(path).split("."))

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.push import guards, plan_inputs
+from pipelines.push import deletions, guards, plan_inputs
 from pipelines.push.comparing import compare, make, own_tables, render
 from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.scope import PushField, bits_sql, hash_sql, in_reference_order, push_fields
@@ -105,10 +105,12 @@ def plan(
         references = _references(work, rows)
         stats = guards.measure(con, connection, schemas)
         tripped = guards.tripped(connection, work.counts, known, stats)
-    exempt = allow_mass_change or connection.is_sandbox or synced is None
+        deleted = guards.too_many_deletions(connection, work.counts)
+    is_meant = allow_mass_change or connection.is_sandbox
+    tripped = [] if is_meant else [*deleted, *([] if synced is None else tripped)]
     return Plan(
         connection.name, connection.owner.name, rows, references, work.counts,
-        () if exempt else tuple(tripped), stats, made_at=work.now.isoformat(), is_pilot=work.pilot != Pilot(),
+        tuple(tripped), stats, made_at=work.now.isoformat(), is_pilot=work.pilot != Pilot(),
         stale=tuple(work.stale),
     )  # fmt: skip
 
@@ -130,6 +132,7 @@ def _plan_entity(work: _Work, entity: str) -> pa.Table:
     context = _context(work, entity, schema, fields)
     plan_inputs.register(work.con, work.state, work.connection, entity, fields)
     _reach_referenced(work, fields)
+    deletions.find(work.con, work.state, work.connection, entity, context)
     _make_creates(work, entity, context)
     if fields:
         compare(work.con, entity, context)
@@ -252,7 +255,7 @@ def _count(work: _Work, entity: str, rows: pa.Table) -> dict[str, int]:
     records = {action: int(number) for action, number, _ in found}
     left = sum(int(fields) for action, _, fields in found if action == "none")
     counts = {"records": int(total), **{what: records.get(what, 0) for what in (*WRITES, "blocked")}, "left": left}
-    return {**counts, "unchanged": max(0, counts["records"] - counts["update"])}
+    return {**counts, "unchanged": max(0, counts["records"] - counts["update"] - counts["archive"])}
 
 
 def _references(work: _Work, rows: pa.Table) -> pa.Table:

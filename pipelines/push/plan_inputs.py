@@ -13,6 +13,7 @@ from pipelines.state import controls, intents, ledger, pins, registry, rows
 from pipelines.state.database import State
 from pipelines.state.push_tables import created, echoes, holds, never_sync
 from pipelines.state.push_tables import intents as intents_table
+from pipelines.state.push_tables import ledger as ledger_table
 from pipelines.state.tables import pins as pins_table
 from pipelines.state.tables import redirects as redirects_table
 
@@ -44,6 +45,11 @@ def register(
         "FROM plan_made AS c LEFT JOIN plan_redirects AS m ON m.from_id = c.golden_id"
     )
     _lay_never(con, state, connection, entity)
+
+
+def register_archived(con: duckdb.DuckDBPyConnection, state: State, entity: str) -> None:
+    """Makes plan_archived: the records that we deleted ourselves, in any CRM."""
+    _lay(con, "plan_archived", _schema(ledger_table, ("record_key",)), ledger.load_archived(state, entity))
 
 
 _ECHO = ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")

@@ -42,7 +42,7 @@ ROWS = pa.schema(
 """One row a field. `golden`: of a revert, the golden value (JSON) that is not to be pushed again."""
 REFERENCES = pa.schema([("entity", pa.string()), ("golden_id", pa.string()), ("source_id", pa.string())])
 FORMAT = 1
-WRITES = ("update", "create", "link", "archive")
+WRITES = ("update", "create", "link", "unlink", "archive")
 
 
 class PlanError(Exception):

@@ -48,19 +48,20 @@ async def _results(room: Room, action: str, units: Sequence[Unit]) -> list[Resul
         sent = max((unit.intent.sent_at or 0) for unit in units)
         waited = max(0.0, (now_us() - sent) / MICROSECONDS)
         return await room.creator.settle(units, [Result(UNKNOWN, error=INTERRUPTED)] * len(units), waited)
-    if action == "link" or not room.reading.can_read:  # to say it twice does no harm
+    if action in {"link", "unlink"} or not room.reading.can_read:  # to say it twice does no harm
         return [_not_done(unit) for unit in units]
     now = await room.reading.now([str(unit.source_id) for unit in units])
     records = [now.get(str(unit.source_id)) for unit in units]
     rows = await room.reading.meaning([None if record is GONE else record for record in records])
     return [
-        _archived(unit, record) if action == "archive" else _updated(unit, record, row)
+        _archived(unit, record, row) if action == "archive" else _updated(unit, record, row)
         for unit, record, row in zip(units, records, rows, strict=True)
     ]
 
 
-def _archived(unit: Unit, record: Any) -> Result:
-    return Result("done", unit.source_id) if record is GONE else _not_done(unit)
+def _archived(unit: Unit, record: Any, row: dict[str, Any] | None) -> Result:
+    is_gone = record is GONE or (row is not None and row["is_deleted"])
+    return Result("done", unit.source_id) if is_gone else _not_done(unit)
 
 
 def _updated(unit: Unit, record: Any, row: dict[str, Any] | None) -> Result:

@@ -12,6 +12,7 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.inverse import UnwritableError
 from pipelines.push.planned import Plan
 from pipelines.push.units import Unit
+from pipelines.push.write import values_of
 from pipelines.state.database import State
 from pipelines.state.push_tables import created
 
@@ -49,6 +50,9 @@ class References:
         fields = self.schemas[unit.intent.entity].fields
         for name, value in unit.values.items():
             to = fields[name].to
+            if unit.intent.action == "unlink":
+                unit.resolved[name] = self._gone(unit, name, value)
+                continue
             if to is None or value is None:
                 continue
             if isinstance(value, list):
@@ -60,6 +64,12 @@ class References:
                 raise UnwritableError(f"{name}: what it points at is not in this CRM yet")
             else:
                 unit.resolved[name] = found
+
+    def _gone(self, unit: Unit, name: str, left: Any) -> list[str]:
+        """What a revert takes out of a relation, as the CRM's own ids."""
+        before = values_of(unit.before)[name]
+        members = [before if isinstance(before, list) else [before], left if isinstance(left, list) else [left]]
+        return [str(one).removeprefix(f"{self.connection}:") for one in members[0] if one not in members[1]]
 
     def _id(self, entity: str, id: str) -> str | None:
         prefix = f"{self.connection}:"  # a revert speaks of the CRM's own records

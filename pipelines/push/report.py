@@ -15,7 +15,7 @@ from pipelines.push.planned import WRITES, Plan
 SHOWN = ("entity", "action", "record", "golden_id", "field", "old", "new", "since", "source", "why")
 TITLES = {
     "records": "records", "unchanged": "unchanged", "update": "to update", "create": "to create", "link": "to link",
-    "archive": "to archive", "blocked": "blocked", "left": "fields left alone",
+    "unlink": "to unlink", "archive": "to delete", "blocked": "blocked", "left": "fields left alone",
 }  # fmt: skip
 HTML_ROWS = 5000
 STYLE = """

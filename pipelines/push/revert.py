@@ -6,6 +6,7 @@ pushed again until its golden value changes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +16,12 @@ import pyarrow as pa
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.push.planned import REFERENCES, ROWS, Plan
+from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.units import same_json
 from pipelines.state import ledger
 from pipelines.state.database import State
 from pipelines.warehouse.build import exists
-from pipelines.warehouse.models import ident
+from pipelines.warehouse.models import ident, literal
 
 Row = dict[str, Any]
 
@@ -51,7 +52,7 @@ def revert(
         own.execute("SET TimeZone = 'UTC'")
         for entity in dict.fromkeys(line["entity"] for line in lines):
             if entity in schemas and exists(own, f"staging.{connection.name}__{entity}"):
-                mine = _Entity(own, connection, entity, schemas[entity])
+                mine = _Entity(own, connection, entity, schemas)
                 found = mine.rows([line for line in lines if line["entity"] == entity], archive_created)
                 rows += found
                 counts[entity] = _counts(found)
@@ -66,9 +67,14 @@ class _Entity:
     """The rows of one entity."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, connection: Connection, entity: str, schema: CanonicalEntity
+        self,
+        con: duckdb.DuckDBPyConnection,
+        connection: Connection,
+        entity: str,
+        schemas: Mapping[str, CanonicalEntity],
     ) -> None:
-        self._con, self._connection, self._entity, self._schema = con, connection, entity, schema
+        self._con, self._connection, self._entity, self._schemas = con, connection, entity, schemas
+        self._schema = schemas[entity]
 
     def rows(self, lines: list[Row], archive_created: bool) -> list[Row]:
         """One row for each line of the ledger, and one for each record that was created."""
@@ -77,7 +83,9 @@ class _Entity:
         now = self._now(keys, fields)
         golden = self._golden(sorted({line["golden_id"] for line in lines}), fields)
         found = [self._updated(line, now, golden) for line in lines if line["action"] == "update"]
-        found += [self._unlinked(line) for line in lines if line["action"] == "link"]
+        found += [self._unlinked(line, now, golden) for line in lines if line["action"] == "link"]
+        found += [self._relinked(line, now) for line in lines if line["action"] == "unlink"]
+        found += [self._deleted(line) for line in lines if line["action"] == "archive"]
         created = {line["record_key"]: line for line in lines if line["action"] == "create"}
         return found + [self._created(line, now, archive_created) for line in created.values()]
 
@@ -98,9 +106,42 @@ class _Entity:
         """Neither what we sent nor what the CRM made of it; of a union, something of ours is gone."""
         return not (same_json(now, line["read_back"]) or same_json(now, line["new"]))
 
-    def _unlinked(self, line: Row) -> Row:
-        row = self._row(line, "link", None) | {"field": line["field"], "old": line["new"], "new": line["old"]}
-        return row | {"action": "none", "why": "relations are not taken back"}
+    def _unlinked(self, line: Row, now: Mapping[str, Row], golden: Mapping[str, Row]) -> Row:
+        """Of the relations as they are now, those that the run made; what others made since stays."""
+        there = now.get(line["record_key"])
+        has = _members((there or {}).get(line["field"]))
+        made = self._ours(line["field"], [one for one in _members(line["new"]) if isinstance(one, str)])
+        made -= set(_members(line["old"]))
+        row = self._row(line, "unlink", there) | {"field": line["field"], "old": json.dumps(has)}
+        row |= {"new": json.dumps([one for one in has if one not in made])}
+        row["golden"] = golden.get(line["golden_id"], {}).get(line["field"]) or line["new"]
+        if there is None or there["is_deleted"]:
+            return row | {"action": "none", "why": "the record is no longer there"}
+        if not made & set(has):
+            return row | {"action": "none", "why": "already as it was before"}
+        push = self._connection.entities[self._entity].push
+        if not any(link.field == line["field"] and link.remove for link in (push.links if push else [])):
+            return row | {"action": "none", "why": "the mapping has no call that takes the relation back"}
+        return row | {"why": "related by the run"}
+
+    def _relinked(self, line: Row, now: Mapping[str, Row]) -> Row:
+        row = self._row(line, "link", now.get(line["record_key"])) | {"field": line["field"], "new": line["old"]}
+        return row | {"old": line["new"], "why": "taken back by the run"}
+
+    def _deleted(self, line: Row) -> Row:
+        row = self._row(line, "archive", None) | {"field": "", "action": "none"}
+        return row | {"why": "deleted by the run; only the CRM itself can bring it back"}
+
+    def _ours(self, field: str, ids: list[str]) -> set[str]:
+        """This CRM's records of golden ones, by key; a key stands for itself."""
+        keys = {one for one in ids if one.startswith(f"{self._connection.name}:")}
+        target = self._schemas.get(self._schema.fields[field].to or "")
+        if target is None:
+            return keys
+        one = f"{target.singular}_id"
+        query = f"SELECT record_key, {one}, connection FROM unified.{target.singular}_sources"
+        found = self._by_id(query, one, ids, key="record_key").values()
+        return keys | {str(row["record_key"]) for row in found if row["connection"] == self._connection.name}
 
     def _created(self, line: Row, now: Mapping[str, Row], archive_created: bool) -> Row:
         there = now.get(line["record_key"])
@@ -134,17 +175,37 @@ class _Entity:
     def _golden(self, ids: list[str], fields: list[str]) -> dict[str, Row]:
         if not fields:
             return {}
-        values = ", ".join(f"to_json({ident(name)})::varchar AS {ident(name)}" for name in fields)
+        values = ", ".join(f"to_json({self._wanted(name)})::varchar AS {ident(name)}" for name in fields)
         one = f"{self._schema.singular}_id"
-        return self._by_id(f"SELECT {one}, {values} FROM unified.{ident(self._entity)}", one, ids)
+        return self._by_id(f"SELECT {one}, {values} FROM unified.{ident(self._entity)} AS g", one, ids)
 
-    def _by_id(self, query: str, column: str, ids: list[str]) -> dict[str, Row]:
+    def _wanted(self, field: str) -> str:
+        """SQL of the golden value as a plan would push it: of references those that this CRM has."""
+        target = self._schemas.get(self._schema.fields[field].to or "")
+        if target is None:
+            return f"g.{ident(field)}"
+        here = (
+            f"FROM unified.{target.singular}_sources AS t WHERE NOT t.is_deleted "
+            f"AND t.connection = {literal(self._connection.name)} AND "
+        )
+        one = f"t.{target.singular}_id"
+        if self._schema.fields[field].type == "list":
+            return f"(SELECT list_sort(list(DISTINCT {one})) {here} list_contains(g.{ident(field)}, {one}))"
+        return f"(SELECT any_value({one}) {here} {one} = g.{ident(field)})"
+
+    def _by_id(self, query: str, column: str, ids: list[str], key: str | None = None) -> dict[str, Row]:
         self._con.register("revert_ids", pa.table({"id": pa.array(ids, pa.string())}))
         found = self._con.execute(f"{query} WHERE {column} IN (SELECT id FROM revert_ids)")
         names = [part[0] for part in found.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
         self._con.unregister("revert_ids")
-        return {row[column]: row for row in rows}
+        return {row[key or column]: row for row in rows}
+
+
+def _members(value: str | None) -> list[Any]:
+    """A JSON value as a list: of one value itself, of none nothing."""
+    found = None if value is None else json.loads(value)
+    return found if isinstance(found, list) else [] if found is None else [found]
 
 
 def _counts(rows: list[Row]) -> dict[str, int]:
@@ -152,7 +213,7 @@ def _counts(rows: list[Row]) -> dict[str, int]:
     for row in rows:
         records.setdefault(row["action"], set()).add(row["record_key"])
     left = sum(row["action"] == "none" for row in rows)
-    written = {action: len(records.get(action, set())) for action in ("update", "create", "link", "archive")}
+    written = {action: len(records.get(action, set())) for action in WRITES}
     return {"records": len({row["record_key"] for row in rows}), **written, "blocked": 0, "left": left}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pipelines.mapping.language import Batch, Entity, Push, Request
 from pipelines.push.client import TRIES, Answer, Client, OutcomeUnknownError
 from pipelines.push.paths import MISSING, get
-from pipelines.push.template import Call, batch_call, filled
+from pipelines.push.template import Call, batch_call, filled, search_values
 from pipelines.push.units import Result, Unit
 from pipelines.push.write import wrapped
 from pipelines.wire.answers import READERS, Member, Sent
@@ -44,7 +44,8 @@ class Sender:
         if not units:
             return []
         action = units[0].intent.action
-        batch = {"create": self.push.create_batch, "update": self.push.update_batch}.get(action)
+        push = self.push
+        batch = {"create": push.create_batch, "update": push.update_batch, "archive": push.delete_batch}.get(action)
         if batch is None:
             return list(await asyncio.gather(*(self._one(unit, TRIES) for unit in units)))
         parts = [list(units[start : start + batch.size]) for start in range(0, len(units), batch.size)]
@@ -55,18 +56,15 @@ class Sender:
     async def _batch(self, batch: Batch, units: list[Unit]) -> list[Result]:
         """One batch; one that fails as a whole is split until the bad record stands alone."""
         creates = units[0].intent.action == "create"
-        members = [
-            {"id": unit.source_id, "fields": unit.body, "index": str(place), "intent": unit.intent.intent_id}
-            for place, unit in enumerate(units)
-        ]
-        call = batch_call(batch, members, {})
+        members = [_member(unit, place) for place, unit in enumerate(units)]
+        call = batch_call(batch, members, _ids(units) if units[0].intent.action == "archive" else {})
         try:
             tries = TRIES if len(units) == 1 else BATCH_TRIES
             answer = await self.client.send(call, self._what(units[0]), repeatable=not creates, tries=tries)
         except CrmError as problem:
             return await self._split(batch, units, problem)
         selected = get(answer.data, batch.request.data_selector) if batch.request.data_selector else answer.data
-        sent = [Sent(unit.source_id, member["fields"]) for unit, member in zip(units, members, strict=True)]
+        sent = [Sent(unit.source_id, unit.body) for unit in units]
         found = READERS[batch.reader](selected, sent)
         return [self._of_member(unit, member, answer) for unit, member in zip(units, found, strict=True)]
 
@@ -149,6 +147,17 @@ class Sender:
         if stops or self.silent >= SILENT_MOST:
             self.stopped = self.stopped or problem
         return Result("failed", source_id, None, problem.status, str(problem), problem.request_id, again_at_once=stops)
+
+
+def _member(unit: Unit, place: int) -> dict[str, Any]:
+    """What a batch may say of a record; what is deleted has no fields."""
+    told = {"id": unit.source_id, "index": str(place), "intent": unit.intent.intent_id}
+    return told if unit.intent.action == "archive" else {**told, "fields": unit.body}
+
+
+def _ids(units: Sequence[Unit]) -> dict[str, Any]:
+    ids = [unit.source_id for unit in units]
+    return {"ids": ids, **search_values(ids)}
 
 
 def id_values(entity: Entity, source_id: str | None) -> dict[str, Any]:

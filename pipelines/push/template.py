@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -51,23 +51,23 @@ def batch_call(batch: Batch, members: list[dict[str, Any]], values: Mapping[str,
         members: for each record what `$id`, `$fields`, `$index`, `$value` are, without the `$`.
         values: for the names in braces.
     """
-    items = [shaped(batch.item, member) for member in members]
+    shape = _shaper(batch.item)
+    items = [shape(member) for member in members]
     body = _fill(batch.request.json_body, values)
     body = body if isinstance(body, dict) else {}
-    if batch.request.method == "GET":
+    if batch.request.method in {"GET", "DELETE"}:  # neither has a body: the ids stand in the path or the parameters
         return filled(batch.request, values)
     put(body, batch.items, items) if batch.items != "$" else None
     return filled(batch.request, values, (items if batch.items == "$" else body) if body or items else None)
 
 
-def shaped(shape: Mapping[str, Any], member: Mapping[str, Any]) -> Any:
-    """One member of a batch in the shape that the mapping gives."""
+def _shaper(shape: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """Gives one member of a batch the shape that the mapping says."""
     if not shape:
-        return member["fields"] if "fields" in member else member.get("value", member.get("id"))
-    made = _shape(shape, member)
-    if "fields" in member and "$fields" not in _leaves(shape):
-        made = {**made, **member["fields"]}
-    return made
+        return lambda member: member["fields"] if "fields" in member else member.get("value", member.get("id"))
+    if "$fields" in _leaves(shape):
+        return lambda member: _shape(shape, member)
+    return lambda member: {**_shape(shape, member), **member.get("fields", {})}
 
 
 def _shape(shape: Any, member: Mapping[str, Any]) -> Any:

@@ -178,7 +178,11 @@ _EXACT = json.JSONDecoder(parse_float=Decimal)
 
 def values_of(changes: Mapping[str, str | None]) -> dict[str, Any]:
     """JSON texts as values; numbers stay exact."""
-    return {name: None if text is None else _EXACT.decode(text) for name, text in changes.items()}
+    return {name: None if text is None else _value_of(text) for name, text in changes.items()}
+
+
+def _value_of(text: str) -> Any:
+    return text[1:-1] if text[0] == '"' and "\\" not in text else _EXACT.decode(text)
 
 
 def wrapped(body: dict[str, Any], wrap: str | None) -> dict[str, Any]:

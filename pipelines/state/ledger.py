@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pipelines.state import registry, rows, stamps
 from pipelines.state.database import State, now_us
-from pipelines.state.intents import Intent
+from pipelines.state.intents import Change, Intent
 from pipelines.state.push_tables import conflicts, created, echoes, intents, ledger
 
 SUCCEEDED = ("done", "adopted")
@@ -115,6 +115,13 @@ def load_created(state: State, entity: str, connection_name: str) -> Iterator[pa
         yield from rows.read_arrow(connection, columns, where)
 
 
+def load_archived(state: State, entity: str) -> Iterator[pa.RecordBatch]:
+    """Records that we deleted in any CRM: (record_key)."""
+    mine = (ledger.c.entity == entity, ledger.c.action == "archive", ledger.c.status == "done")
+    with state.read() as connection:
+        yield from rows.read_arrow(connection, [ledger.c.record_key], sa.and_(*mine))
+
+
 def of_run(state: State, run_id: str, connection_name: str | None = None) -> list[dict[str, Any]]:
     """The ledger's lines of one run, in the order they were settled."""
     query = sa.select(ledger).where(ledger.c.run_id == run_id)
@@ -144,7 +151,7 @@ def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> 
 def _lines(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
     shared = {**vars(one.intent), **vars(one), "settled_at": now}
     shared["record_key"] = one.record_key or one.intent.record_key
-    for change in one.intent.changes:
+    for change in one.intent.changes or (Change("", None, None),):  # what is deleted has no fields, but its line
         values = {**shared, **vars(change), "read_back": one.read_back.get(change.field)}
         yield tuple(values.get(name) for name in _LINE)
 

@@ -94,11 +94,21 @@ def records(answer: Any, sent: Sequence[Sent]) -> list[Member]:
     ]
 
 
+def empty(answer: Any, sent: Sequence[Sent]) -> list[Member]:
+    """No content, which says that all of it was done; an answer that does say something is an error.
+
+    Source: HubSpot CRM v3 batch archive (spec): 204 without a body.
+    """
+    is_done = answer in (None, "", {})
+    return [Member(is_done, one.id, error="" if is_done else _words(answer)) for one in sent]
+
+
 READERS: dict[str, Reader] = {
     "multi_status": multi_status,
     "row_success": row_success,
     "row_status": row_status,
     "records": records,
+    "empty": empty,
 }
 reader_names: frozenset[str] = frozenset(READERS)
 

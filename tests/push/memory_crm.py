@@ -104,10 +104,9 @@ class MemoryCrm(httpx.AsyncBaseTransport):
     def _route(self, method: str, parts: list[str], params: dict[str, str], body: Any) -> tuple[int, Any]:
         entity = parts[0]
         if entity == "links":
-            self.links.add((parts[1], parts[2], parts[3]))
-            return 204, None
+            return self._relate(method, (parts[1], parts[2], parts[3]))
         if len(parts) == 3:
-            return getattr(self, f"_batch_{parts[2]}")(entity, body)
+            return getattr(self, f"_batch_{parts[2]}")(entity, body or params)
         if len(parts) == 2:
             return self._one(method, entity, parts[1], body)
         if method == "POST":
@@ -116,6 +115,16 @@ class MemoryCrm(httpx.AsyncBaseTransport):
                 return 422, {"message": problem}
             return 201, self._create(entity, body)
         return 200, {entity: list(self._search(entity, params))}
+
+    def _relate(self, method: str, link: tuple[str, str, str]) -> tuple[int, Any]:
+        """A relation has an id of its own, which is asked for before it is taken back."""
+        if method == "GET":
+            return 200, {"link": f"link-{link[2]}" if link in self.links else None}
+        if method == "DELETE":
+            self.links.discard((*link[:2], link[2].removeprefix("link-")))
+        else:
+            self.links.add(link)
+        return 204, None
 
     def _search(self, entity: str, params: dict[str, str]) -> Iterator[Record]:
         for record in self.records.get(entity, {}).values():
@@ -172,6 +181,12 @@ class MemoryCrm(httpx.AsyncBaseTransport):
             elif problem != "silent":
                 rows.append({"id": id, "success": True, "errors": [], **self._update(entity, id, values)})
         return 200, rows[: body.get("cut", len(rows))]
+
+    def _batch_delete(self, entity: str, body: Any) -> tuple[int, Any]:
+        ids = body["ids"].split(",") if "ids" in body else [one["id"] for one in body["inputs"]]
+        for id in ids:
+            self.records[entity].pop(id, None)
+        return 204, None
 
     def _batch_create(self, entity: str, body: Any) -> tuple[int, Any]:
         rows = []

@@ -138,3 +138,80 @@ def test_a_run_that_wrote_nothing_says_so(bench: Bench, connect: Any) -> None:
     made = revert("r9", connect(), bench.warehouse.con, bench.state, bench.schemas)
     assert made.is_empty
     assert made.notes == ("run r9 wrote nothing to north",)
+
+
+def linked(mapping: Any) -> None:
+    deals = mapping["entities"]["deals"]
+    del deals["fields"]["contact_ids"]
+    deals["fields"]["contact_ids"] = {"each": "contactIds", "write": "never"}
+    deals["push"]["fields"] = ["name"]
+    way = "links/deals/{id}/{value}"
+    deals["push"]["links"] = [
+        {
+            "field": "contact_ids",
+            "add": {"method": "PUT", "path": way},
+            "find": {"path": way, "data_selector": "link"},
+            "remove": {"method": "DELETE", "path": "links/deals/{id}/{link}"},
+        }
+    ]
+
+
+def show_links(bench: Bench) -> None:
+    """What a read of the deals would show."""
+    there = sorted(f"north:{link[2]}" for link in bench.crm.links)
+    bench.warehouse.set("staging.north__deals", "true", contact_ids=there)
+
+
+def test_relations_are_taken_back_but_for_those_of_others(bench: Bench, connect: Any) -> None:
+    connection = connect(linked)
+    for number in (1, 2, 3):
+        bench.warehouse.record(f"g{number}", "north", "contacts", str(number))
+        bench.warehouse.golden("contacts", f"g{number}")
+    bench.crm.put("deals", "9", name="Sale")
+    bench.crm.links = {("deals", "9", "1")}
+    bench.warehouse.record("d1", "north", "deals", "9", name="Sale", contact_ids=["north:1"])
+    bench.warehouse.golden("deals", "d1", name="Sale", contact_ids=["g1", "g2"])
+    bench.apply(bench.planned(connection), connection, "r1")
+    assert bench.crm.links == {("deals", "9", "1"), ("deals", "9", "2")}
+    bench.crm.links.add(("deals", "9", "3"))  # a person's doing
+    show_links(bench)
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+    (row,) = made.rows.to_pylist()
+    assert (row["action"], row["old"], row["new"]) == (
+        "unlink", '["north:1", "north:2", "north:3"]', '["north:1", "north:3"]',
+    )  # fmt: skip
+    assert bench.apply(made, connection, "r2").counts == {"deals": {"done": 1, "sent": 1}}
+    assert bench.crm.links == {("deals", "9", "1"), ("deals", "9", "3")}
+    show_links(bench)
+    assert bench.planned(connection).is_empty  # held, until the golden record relates others
+    bench.warehouse.set("unified.deals", "true", contact_ids=["g1", "g2", "g3"])
+    bench.warehouse.set("staging.north__deals", "true", contact_ids=["north:1"])
+    assert [row["action"] for row in bench.planned(connection).rows.to_pylist()] == ["link"]
+    show_links(bench)
+    back = revert("r2", connection, bench.warehouse.con, bench.state, bench.schemas)
+    bench.apply(back, connection, "r3")
+    assert bench.crm.links == {("deals", "9", "1"), ("deals", "9", "2"), ("deals", "9", "3")}
+
+
+def test_a_relation_that_is_gone_or_cannot_be_taken_back_is_listed(bench: Bench, connect: Any) -> None:
+    def without_remove(mapping: Any) -> None:
+        linked(mapping)
+        del mapping["entities"]["deals"]["push"]["links"][0]["remove"]
+
+    connection = connect(without_remove)
+    bench.warehouse.record("g1", "north", "contacts", "1")
+    bench.warehouse.golden("contacts", "g1")
+    bench.crm.put("deals", "9", name="Sale")
+    bench.warehouse.record("d1", "north", "deals", "9", name="Sale")
+    bench.warehouse.golden("deals", "d1", name="Sale", contact_ids=["g1"])
+    bench.apply(bench.planned(connection), connection, "r1")
+    show_links(bench)
+
+    def listed(connection: Connection) -> list[tuple[str, str]]:
+        made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+        return [(row["action"], row["why"]) for row in made.rows.to_pylist()]
+
+    assert listed(connection) == [("none", "the mapping has no call that takes the relation back")]
+    bench.crm.links.clear()
+    show_links(bench)
+    assert listed(connect(linked)) == [("none", "already as it was before")]
