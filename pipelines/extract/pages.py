@@ -40,7 +40,7 @@ class Layout:
 
 @dataclass
 class Tally:
-    """What a read has seen so far."""
+    """What a read has seen so far; `edited`: records of which it saw two versions."""
 
     records: int = 0
     new: int = 0
@@ -48,6 +48,7 @@ class Tally:
     unchanged: int = 0
     problems: int = 0
     repeated: int = 0
+    edited: int = 0
     newest: datetime | None = None
     oldest: datetime | None = None
 
@@ -136,13 +137,20 @@ class Intake:
         self._wait()
         self._worker.shutdown()
         tally = self.tally
-        counts = (
-            f"select state, count(*) from (select max(state) as state from read_{self.name} group by id) group by 1"
-        )
-        found = dict(self.con.execute(counts).fetchall())
+        counts = f"""select state, count(*), count(*) filter (first <> last)
+            from (select max(state) as state, min(h) as first, max(h) as last from read_{self.name} group by id)
+            group by 1"""
+        states = self.con.execute(counts).fetchall()
+        found, tally.edited = {state: count for state, count, _ in states}, sum(edited for *_, edited in states)
         tally.new, tally.changed, tally.unchanged = (found.get(state, 0) for state in (NEW, CHANGED, UNCHANGED))
         tally.repeated = tally.records - tally.new - tally.changed - tally.unchanged
         return tally
+
+    def served(self) -> int:
+        """How many different records have come so far."""
+        self.flush()
+        self._wait()
+        return int(self.con.execute(f"select count(distinct id) from read_{self.name}").fetchall()[0][0])
 
     def close(self) -> None:
         """Ends the worker, whatever it does."""

@@ -13,11 +13,11 @@ from pipelines.extract import deletions, files, tables
 from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Versions
 from pipelines.extract.pages import Current, Intake, Layout, Tally
-from pipelines.extract.request import filled, is_filtered
-from pipelines.extract.source import Page, build_paginator, pages
+from pipelines.extract.request import is_filtered
+from pipelines.extract.source import Page
+from pipelines.extract.windows import WindowedRead
 from pipelines.mapping.fingerprint import extract_fingerprint
 from pipelines.wire.errors import CrmError, CrmUnreachable, shortened
-from pipelines.wire.paginators import Paginator
 
 
 def read_entity(job: Job) -> Outcome:
@@ -61,10 +61,10 @@ class _Reader:
         layout = Layout(selector, job.entity.key, job.entity.modified, zone, job.entity.only_with)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
         self.intake.limit = job.limit
-        self.paginator: Paginator = build_paginator(extract.paginator)
+        self.list = WindowedRead(job, self.bookmark, self._take_page, self.intake.served)
         self.rejected: list[tuple[str, str]] = []
         self.warnings: list[str] = []
-        self.pages = 0
+        self.pages = self.taken = 0
 
     def close(self) -> None:
         """Ends what runs beside."""
@@ -75,7 +75,7 @@ class _Reader:
         is_whole = self._take_pages()
         tally = self.intake.finish()
         self._refuse_if_nothing_could_be_read()
-        complete = is_whole and not self.rejected and not self.paginator.broken_off
+        complete = is_whole and not self.rejected and not self.list.broken_off
         full = complete and not self.job.is_pilot and (not self.is_filtered or self._was_filter_ignored(tally))
         found = deletions.Found()
         if not self.job.is_pilot:
@@ -97,17 +97,16 @@ class _Reader:
         if job.connection.wire.kind == "table":
             self._take_table(self.entity.extract.path)
             return job.limit is None
-        self.paginator.expected = job.last.get("records") if not self.is_filtered else None
-        request = filled(self.entity.extract, self.entity, self.bookmark)
-        taken = 0
-        for page in pages(job.wire, job.name, request, self.paginator):
-            self.pages += 1
-            taken += page.records
-            self._take(page)
-            job.progress(job.name, taken, self.paginator.records)
-            if job.limit is not None and taken >= job.limit:
-                return False
-        return True
+        self.list.expected = job.last.get("records") if not self.is_filtered else None
+        return self.list.read()
+
+    def _take_page(self, page: Page, total: int | None) -> bool:
+        """True: that is as many as were asked for."""
+        self.pages += 1
+        self.taken += page.records
+        self._take(page)
+        self.job.progress(self.job.name, self.taken, total)
+        return self.job.limit is not None and self.taken >= self.job.limit
 
     def _take_files(self, path: str) -> None:
         job = self.job
@@ -168,11 +167,10 @@ class _Reader:
     def _next_bookmark(self, tally: Tally, *, complete: bool, full: bool) -> str | None:
         if not complete or self.entity.extract.incremental is None:
             return self.old_bookmark
-        has_moved = self.paginator.moved or bool(tally.repeated)
+        has_moved = self.list.shows_movement(tally)
         # a list that cannot be watched is believed once a second read brings nothing else
-        may_have_moved = self.paginator.is_blind and bool(tally.new or tally.changed)
-        is_steady = self.pages < 2 or self.paginator.overlaps or not (has_moved or may_have_moved)
-        if not is_steady and self.entity.extract.incremental.honoured:
+        may_have_moved = self.list.is_blind and self.pages > 1 and bool(tally.new or tally.changed)
+        if (has_moved or may_have_moved) and self.entity.extract.incremental.honoured:
             if has_moved:
                 self.warnings.append(f"{self.job.name} moved while they were read; the next run reads them again")
             return self.old_bookmark

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.extract.bookmark import start_value
+from pipelines.extract.bookmark import start_value, written
 from pipelines.mapping.language import Entity, Extract
 from pipelines.mapping.wanted import wanted_fields
 
-START = "{incremental.start_value}"
+START, END = "{incremental.start_value}", "{incremental.end_value}"
 FIELDS = "{fields}"
+NEVER = datetime(4000, 1, 1, tzinfo=UTC)  # the last year that query languages of CRMs know
 
 
-def filled(extract: Extract, entity: Entity | None, bookmark: str | None) -> Extract:
+@dataclass(frozen=True)
+class Ends:
+    """The ends of a window as they are sent; None: as without windows below, open above."""
+
+    start: str | None = None
+    end: str | None = None
+
+
+def filled(extract: Extract, entity: Entity | None, bookmark: str | None, ends: Ends | None = None) -> Extract:
     """The block as it is sent.
 
     Args:
         extract: the mapping's block.
         entity: whose fields are asked for; None asks for none by name.
         bookmark: from when on; None asks for everything, so that `start_param` is left out.
+        ends: of the window that is asked for.
     """
-    values: dict[str, str] = {}
-    params = dict(extract.params)
-    if extract.incremental is not None:
-        values[START] = start_value(bookmark, extract.incremental)
-        if extract.incremental.start_param and bookmark is not None:
-            params[extract.incremental.start_param] = values[START]
+    ends = ends or Ends()
+    values, params = _filters(extract, bookmark, ends)
+    has_start = bookmark is not None or (ends.start is not None and START in values)
     body = extract.json_body
     if entity is not None:
         wanted = wanted_fields(entity, extract)
@@ -34,10 +43,31 @@ def filled(extract: Extract, entity: Entity | None, bookmark: str | None) -> Ext
     changed = {
         "path": _fill(extract.path, values),
         "params": _fill(params, values),
-        "headers": _fill(_without(extract.headers, START if bookmark is None else None), values),
+        "headers": _fill(_without(extract.headers, None if has_start else START), values),
         "json_body": _fill(body, values),
+        "paginator": _fill(extract.paginator, values),
     }
     return extract.model_copy(update=changed)
+
+
+def _filters(extract: Extract, bookmark: str | None, ends: Ends) -> tuple[dict[str, str], dict[str, Any]]:
+    """What stands for the two ends, and the parameters with them."""
+    values: dict[str, str] = {}
+    params = dict(extract.params)
+    incremental, windows = extract.incremental, extract.windows
+    is_by_id = windows is not None and windows.by == "id"
+    if incremental is not None:
+        start, end = (None, None) if is_by_id else (ends.start, ends.end)
+        values[START] = start if start is not None else start_value(bookmark, incremental)
+        values[END] = end if end is not None else written(NEVER, incremental.convert)
+        if incremental.start_param and (bookmark is not None or start is not None):
+            params[incremental.start_param] = values[START]
+        if incremental.end_param and end is not None:
+            params[incremental.end_param] = end
+    if windows is not None and is_by_id:
+        both = ((windows.start_param, ends.start), (windows.end_param, ends.end))
+        params |= {name: value for name, value in both if name and value is not None}
+    return values, params
 
 
 def is_filtered(extract: Extract, bookmark: str | None) -> bool:

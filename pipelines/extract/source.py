@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,18 @@ from pipelines.wire.session import SetAside, Wire
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: its bytes (JSON), when it was received (us), how many records it holds; `problem`: why none."""
+    """One answer: its bytes (JSON), when it was received (us), how many records it holds; `problem`: why none.
+
+    `first` and `last` are its first and last record.
+    """
 
     content: bytes
     received_at: int
     records: int
     problem: str | None = None
     set_aside: SetAside | None = None
+    first: Any = None
+    last: Any = None
 
 
 def build_paginator(block: str | dict[str, Any] | None) -> Paginator:
@@ -49,7 +54,7 @@ def build_paginator(block: str | dict[str, Any] | None) -> Paginator:
         raise SettingsError(f"paginator {kind}: {wrong}") from None
 
 
-def pages(wire: Wire, name: str, extract: Extract, paginator: Paginator) -> Iterator[Page]:
+def pages(wire: Wire, name: str, extract: Extract, paginator: Paginator) -> Generator[Page, None, None]:
     """The pages of one read, in order.
 
     Raises:
@@ -95,8 +100,9 @@ def _page(response: Any, selector: str | None) -> Page:
     found, value = select(response.json(), selector)
     if not found or not (value is None or isinstance(value, list | dict)):
         return Page(response.content, response.received_at, 0, f"no records at {selector or '$'}")
-    count = len(value) if isinstance(value, list) else 0 if value is None else 1
-    return Page(response.content, response.received_at, count)
+    records = value if isinstance(value, list) else [] if value is None else [value]
+    first, last = (records[0], records[-1]) if records else (None, None)
+    return Page(response.content, response.received_at, len(records), first=first, last=last)
 
 
 def _cause(error: BaseException) -> BaseException:

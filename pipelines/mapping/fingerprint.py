@@ -30,6 +30,7 @@ def extract_fingerprint(mapping: Mapping, entity: str) -> str:
     """
     block = mapping.entities[entity]
     parts = _meaning(block, {"extract", "id", "only_with", "modified", "deleted"})
+    parts["extract"].pop("windows", None)
     asked_for = _names_read(block) if "{fields}" in json.dumps(parts) else []
     return _hash([LANGUAGE, mapping.connection.kind, mapping.connection.path, parts, asked_for])
 

@@ -18,7 +18,7 @@ from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_t
 __all__ = [
     "Batch", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf", "Incremental",
     "Limit", "Link", "Mapping", "Path", "Push", "Request", "Seconds", "Strict", "View", "ViewColumn", "Webhook",
-    "as_text", "places",
+    "Windows", "as_text", "places",
 ]  # fmt: skip
 
 
@@ -76,15 +76,42 @@ class Incremental(Strict):
     """dlt's incremental block: only what changed since the bookmark is asked for.
 
     The value goes into the query parameter `start_param`, or wherever `{incremental.start_value}` stands in params,
-    headers, json or path.
+    headers, json or path; the upper end of a window into `end_param`, or where `{incremental.end_value}` stands.
     """
 
     cursor_path: Path | None = Field(None, description="Default: the entity's `modified`")
     start_param: str | None = None
+    end_param: str | None = Field(None, description="Left out where a read has no upper end")
     initial_value: str = "1970-01-01T00:00:00Z"
     lag: float = Field(60, ge=0, description="Overlap in seconds: index delay, clock skew")
     convert: Literal["iso", "iso_offset", "iso_ms", "http_date", "epoch_seconds", "epoch_ms"] = "iso"
     honoured: bool = Field(True, description="false: the CRM may ignore it, so every read counts as a full one")
+
+
+class Windows(Strict):
+    """A long read is split where the CRM can filter both ends, and its windows are read side by side.
+
+    `modified` splits by the two ends of `incremental`, up to the start of the run; what changed since is read last, in
+    a window without an upper end. `id` splits by whole numbers, between `start_param` and `end_param`.
+    """
+
+    by: Literal["modified", "id"]
+    total_path: Path = Field(description="Where an answer says how many records the request finds: it shows movement")
+    start_param: str | None = Field(None, description="by id: the parameter that asks for ids after this one")
+    end_param: str | None = Field(None, description="by id: the parameter that asks for ids before this one")
+    overlap: float = Field(
+        1, ge=0, description="Seconds or ids that a window reaches into the next; 0 where a filter surely includes its "
+        "lower end"
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _has_both_ends(self) -> Windows:
+        ends = (self.start_param, self.end_param)
+        if self.by == "id" and None in ends:
+            raise ValueError("windows by id need start_param and end_param")
+        if self.by == "modified" and ends != (None, None):
+            raise ValueError("windows by modified take their ends from incremental")
+        return self
 
 
 class Extract(Strict):
@@ -98,6 +125,7 @@ class Extract(Strict):
     data_selector: str | None = None
     paginator: str | dict[str, Any] | None = None
     incremental: Incremental | None = None
+    windows: Windows | None = None
     response_actions: list[dict[str, Any]] = Field(default_factory=list)
     fields_under: Path | None = Field(
         None,

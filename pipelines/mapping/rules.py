@@ -195,6 +195,7 @@ def _extract(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
         yield from registry.check(scope.document, (*where, *key), name)
         block = paginator if isinstance(paginator, dict) else {"type": name}
         yield from _arguments(scope.document, where, block, scope.known)
+    yield from _windows(scope, at, extract)
     incremental = extract.incremental
     if incremental is None:
         return
@@ -206,6 +207,22 @@ def _extract(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
     if incremental.start_param is None and not any("{incremental." in t for t in where_used):
         remedy = "add start_param, or put {incremental.start_value} into params, headers, json or path"
         yield scope.problem((*at, "incremental"), "the bookmark is sent nowhere", remedy=remedy)
+
+
+def _windows(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
+    """Both ends of a window must be sent somewhere."""
+    if extract.windows is None or extract.windows.by == "id":
+        return
+    incremental = extract.incremental
+    if incremental is None or not incremental.honoured:
+        yield scope.problem(
+            (*at, "windows"), "by modified, but the list is not filtered by it", remedy="add incremental"
+        )
+        return
+    where_used = [text for _, text in _texts(extract.model_dump(exclude={"incremental"}), ())]
+    if incremental.end_param is None and not any("{incremental.end_value}" in t for t in where_used):
+        remedy = "add incremental.end_param, or put {incremental.end_value} into params, headers, json or path"
+        yield scope.problem((*at, "windows"), "the upper end of a window is sent nowhere", remedy=remedy)
 
 
 def _deleted(scope: Scope, entity: Entity) -> Iterator[Problem]:

@@ -31,6 +31,7 @@ class Paginator(BasePaginator):
         expected: records that are probably there, from the last read.
         total: as the CRM says, where it does: records, or pages.
         records: the total in records.
+        watched: compiled path of the total, for those that do not need it to find their way.
     """
 
     overlaps = False
@@ -43,6 +44,7 @@ class Paginator(BasePaginator):
         self.expected: int | None = None
         self.total: int | None = None
         self.records: int | None = None
+        self.watched: Any = None
 
     @property
     def is_blind(self) -> bool:
@@ -58,6 +60,22 @@ class Paginator(BasePaginator):
         """No further page."""
         self._has_next_page = False
         self.broken_off = self.broken_off or broken_off
+
+    def watch(self, answer: Any) -> None:
+        """Notes how many records there are; where that changes, others have moved to other places."""
+        total = number_at(self.watched, answer)
+        if total is not None:
+            self.moved = self.moved or (self.total is not None and self.total != total)
+            self.total = self.records = total
+
+
+def number_at(path: Any, answer: Any) -> int | None:
+    """The whole number at a path of an answer; None where there is none."""
+    found = jsonpath.find_values(path, answer) if path is not None and answer else []
+    try:
+        return int(found[0])
+    except (IndexError, TypeError, ValueError):
+        return None
 
 
 class PositionPaginator(Paginator):
@@ -147,10 +165,8 @@ class PositionPaginator(Paginator):
         return self.stop_after_short_page and self.size is not None and count < self.size
 
     def _learn_total(self, answer: Any) -> None:
-        found = jsonpath.find_values(self.total_path, answer) if self.total_path is not None and answer else []
-        try:
-            total = int(found[0])
-        except (IndexError, TypeError, ValueError):
+        total = number_at(self.total_path, answer)
+        if total is None:
             return
         self.moved = self.moved or (self.total is not None and self.total != total)
         self.total, self.ends_at = total, self.ends(total)

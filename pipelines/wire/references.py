@@ -34,6 +34,7 @@ class ReferencePaginator(Paginator):
             self.stop(broken_off=True)
             return
         answer = response.json()
+        self.watch(answer)
         self._before, self._next = self._next, self._find(self._path, answer)
         if self._next in (None, "", False) or not self._says_more(answer):
             self.stop()

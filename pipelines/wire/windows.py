@@ -72,6 +72,7 @@ class SearchWindow(Paginator):
         records = [r for r in data or [] if isinstance(r, dict)]
         self._served += len(data or [])
         self._remember(records)
+        self.watch(response.json())
         self._cursor = self._next_cursor(response.json(), len(data or []))
         self._begins_anew = False
         room = self._page_size or len(data or [])
@@ -134,6 +135,7 @@ class SearchWindow(Paginator):
     def _begin(self, phase: Phase) -> None:
         self._phase, self._begins_anew = phase, True
         self._served, self._first, self._cursor = 0, None, None
+        self.total = None  # of another search
 
     def _write(self, request: Any, parts: dict[str, Any]) -> None:
         filled = _fill(parts, {"{value}": self._value_text(), "{id}": self._last_id})
