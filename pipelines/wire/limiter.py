@@ -74,7 +74,7 @@ class Limiter:
         self, limits: Sequence[Limit], store: WindowStore | None = None, *,
         clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
-        self._clock, self._sleep = clock, sleep
+        self._clock, self.sleep = clock, sleep
         self._lock = threading.Lock()
         self._windows = [_window(limit) for limit in limits if limit.seconds < LONG]
         self._quotas = [(_pattern(limit), Quota(limit, store)) for limit in limits if limit.seconds >= LONG]
@@ -89,13 +89,38 @@ class Limiter:
         Raises:
             QuotaExhausted: a long window is used up; waiting for it would take too long.
         """
-        while (seconds := self._take(method, path)) > 0:
-            self._sleep(seconds)
+        while (seconds := self.take(method, path)) > 0:
+            self.sleep(seconds)
 
     async def acquire_async(self, method: str, path: str) -> None:
         """As `acquire`, for tasks."""
-        while (seconds := self._take(method, path)) > 0:
+        while (seconds := self.take(method, path)) > 0:
             await asyncio.sleep(seconds)
+
+    def take(self, method: str, path: str) -> float:
+        """0 and the call is counted, to be made at once; or the seconds to wait before asking again.
+
+        Raises:
+            QuotaExhausted: a long window is used up; waiting for it would take too long.
+        """
+        call = f"{method.upper()} {path}"
+        with self._lock:
+            now = self._clock()
+            if self._closed_until > now:
+                return self._closed_until - now
+            windows = [w for w in self._windows if w.pattern is None or w.pattern.search(call)]
+            seconds = max((w.wait(now, self._share) for w in windows), default=0.0)
+            if seconds > 0:
+                return seconds
+            for pattern, quota in self._quotas:
+                if pattern is None or pattern.search(call):
+                    free_in = quota.take()
+                    if free_in > 0:
+                        raise QuotaExhausted(quota.allowed, quota.limit.seconds, free_in)
+            for window in windows:
+                window.calls.append(now)
+            self.calls += 1
+            return 0.0
 
     def throttled(self, retry_after: float | None = None) -> None:
         """The CRM said 'too many': all wait, and then go at half the rate.
@@ -126,27 +151,6 @@ class Limiter:
     def share(self) -> float:
         """Part of the stated rate that is used now: 1.0 unless the CRM has throttled."""
         return self._share
-
-    def _take(self, method: str, path: str) -> float:
-        """0 and the call is counted, or the seconds to wait before asking again."""
-        call = f"{method.upper()} {path}"
-        with self._lock:
-            now = self._clock()
-            if self._closed_until > now:
-                return self._closed_until - now
-            windows = [w for w in self._windows if w.pattern is None or w.pattern.search(call)]
-            seconds = max((w.wait(now, self._share) for w in windows), default=0.0)
-            if seconds > 0:
-                return seconds
-            for pattern, quota in self._quotas:
-                if pattern is None or pattern.search(call):
-                    free_in = quota.take()
-                    if free_in > 0:
-                        raise QuotaExhausted(quota.allowed, quota.limit.seconds, free_in)
-            for window in windows:
-                window.calls.append(now)
-            self.calls += 1
-            return 0.0
 
 
 def _pattern(limit: Limit) -> re.Pattern[str] | None:

@@ -148,13 +148,33 @@ class _LimitedAdapter(BaseAdapter):
                 wire.label, f"Refused to send credentials to another host than {', '.join(sorted(wire.hosts))}",
                 method=request.method or "", path=urlsplit(url).netloc,
             )  # fmt: skip
-        wire.limiter.acquire(request.method or "GET", urlsplit(url).path)
-        with wire.lock:
-            wire.calls[getattr(request, "purpose", "")] += 1
-        with self._in_flight:
+        self._begin(request.method or "GET", urlsplit(url).path)
+        try:
+            with wire.lock:
+                wire.calls[getattr(request, "purpose", "")] += 1
             response = self._inner.send(request, *args, **kwargs)
+        finally:
+            self._in_flight.release()
         self._learn(response)
         return response
+
+    def _begin(self, method: str, path: str) -> None:
+        """Waits for a place among the calls in flight and for the limiter together.
+
+        A call that the limiter has counted leaves at once: one that waited for a place would arrive with later ones.
+        And a call that waits for a limit of its own keeps no place from others.
+        """
+        while True:
+            self._in_flight.acquire()
+            try:
+                seconds = self._wire.limiter.take(method, path)
+            except BaseException:
+                self._in_flight.release()
+                raise
+            if seconds <= 0:
+                return
+            self._in_flight.release()
+            self._wire.limiter.sleep(seconds)
 
     def close(self) -> None:
         """Closes the connections."""
