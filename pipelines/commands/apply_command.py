@@ -10,7 +10,7 @@ import typer
 
 from pipelines.commands.desk import carry_out, push_planner
 from pipelines.commands.exits import Exit, Stop
-from pipelines.commands.options import AllowMassChange, DataDir, Json, Limit, OneConnection, Only, Sandbox
+from pipelines.commands.options import AllowMassChange, DataDir, ForOwner, Json, Limit, OneConnection, Only, Sandbox
 from pipelines.commands.report import show
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -23,6 +23,7 @@ def apply(
     limit: Limit = None,
     only: Only = None,
     sandbox: Sandbox = False,
+    owner: ForOwner = None,
     allow_mass_change: AllowMassChange = False,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -36,7 +37,13 @@ def apply(
         saved = load_plan(plan) if plan else None
         planner = (lambda _: saved) if saved else push_planner(pilot, allow_mass_change=allow_mass_change)
         report, code = carry_out(
-            name, planner, data_dir=data_dir, sandbox=sandbox, quiet=as_json, allow_mass_change=allow_mass_change
+            name,
+            planner,
+            data_dir=data_dir,
+            sandbox=sandbox,
+            owner=owner,
+            quiet=as_json,
+            allow_mass_change=allow_mass_change,
         )
     except (Stop, PlanError) as stopped:
         print(stopped, file=sys.stderr)

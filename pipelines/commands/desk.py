@@ -58,14 +58,16 @@ def push_planner(pilot: Pilot | None = None, *, allow_mass_change: bool = False)
 
 
 @contextmanager
-def open_desk(name: str, *, data_dir: Path | None, sandbox: bool, quiet: bool) -> Iterator[Desk]:
+def open_desk(
+    name: str, *, data_dir: Path | None, sandbox: bool, quiet: bool, owner: str | None = None
+) -> Iterator[Desk]:
     """The desk of one connection that was read before.
 
     Raises:
         Stop: wrong settings, or nothing was read yet.
     """
     with (
-        open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=quiet) as session,
+        open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=quiet, owner=owner) as session,
         open_state_of(session) as state,
         at_desk(session, session.connections[0], state) as desk,
     ):
@@ -84,7 +86,14 @@ def at_desk(session: Session, connection: Connection, state: State) -> Iterator[
 
 
 def carry_out(
-    name: str, planner: Planner, *, data_dir: Path | None, sandbox: bool, quiet: bool, allow_mass_change: bool
+    name: str,
+    planner: Planner,
+    *,
+    data_dir: Path | None,
+    sandbox: bool,
+    quiet: bool,
+    allow_mass_change: bool,
+    owner: str | None = None,
 ) -> tuple[Report, Exit]:
     """Makes a plan and applies it, as a run of its own.
 
@@ -94,7 +103,7 @@ def carry_out(
     from pipelines.state import runs
 
     with (
-        open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=quiet) as session,
+        open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=quiet, owner=owner) as session,
         open_state_of(session) as state,
     ):
         started = time.monotonic()

@@ -18,3 +18,6 @@ OneConnection = Annotated[str, typer.Argument(help="A connection by name")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Pilot: at most this many records of an entity")]
 Only = Annotated[str | None, typer.Option("--only", help="Pilot: only the record with this id at the CRM")]
 AllowMassChange = Annotated[bool, typer.Option("--allow-mass-change", help="Go on although the plan goes over a guard")]
+ForOwner = Annotated[
+    str | None, typer.Option("--owner", help="Only this owner's connections, those made over the service among them")
+]

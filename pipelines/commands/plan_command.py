@@ -11,7 +11,7 @@ import typer
 
 from pipelines.commands.desk import open_desk, push_planner
 from pipelines.commands.exits import Exit, Stop
-from pipelines.commands.options import AllowMassChange, DataDir, Json, Limit, OneConnection, Only, Sandbox
+from pipelines.commands.options import AllowMassChange, DataDir, ForOwner, Json, Limit, OneConnection, Only, Sandbox
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -28,6 +28,7 @@ def plan(
     limit: Limit = None,
     only: Only = None,
     sandbox: Sandbox = False,
+    owner: ForOwner = None,
     allow_mass_change: AllowMassChange = False,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -38,7 +39,7 @@ def plan(
 
     planner = push_planner(Pilot(limit, (only,) if only else ()), allow_mass_change=allow_mass_change)
     try:
-        with open_desk(name, data_dir=data_dir, sandbox=sandbox, quiet=as_json) as desk:
+        with open_desk(name, data_dir=data_dir, sandbox=sandbox, owner=owner, quiet=as_json) as desk:
             made = planner(desk)
     except Stop as stopped:
         print(stopped, file=sys.stderr)

@@ -10,7 +10,7 @@ import typer
 
 from pipelines.commands.desk import Desk, carry_out, open_desk
 from pipelines.commands.exits import Exit, Stop
-from pipelines.commands.options import AllowMassChange, DataDir, Json, OneConnection, Sandbox
+from pipelines.commands.options import AllowMassChange, DataDir, ForOwner, Json, OneConnection, Sandbox
 from pipelines.commands.report import show
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def revert(
         bool, typer.Option("--archive-created", help="Also delete what the run created")
     ] = False,
     sandbox: Sandbox = False,
+    owner: ForOwner = None,
     allow_mass_change: AllowMassChange = False,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -45,12 +46,18 @@ def revert(
 
     try:
         if not is_applied:
-            with open_desk(name, data_dir=data_dir, sandbox=sandbox, quiet=as_json) as desk:
+            with open_desk(name, data_dir=data_dir, sandbox=sandbox, owner=owner, quiet=as_json) as desk:
                 made = back(desk)
             print(json.dumps(plan_report.as_json(made)) if as_json else plan_report.as_text(made, with_details=True))
             raise typer.Exit(Exit.DONE)
         report, code = carry_out(
-            name, back, data_dir=data_dir, sandbox=sandbox, quiet=as_json, allow_mass_change=allow_mass_change
+            name,
+            back,
+            data_dir=data_dir,
+            sandbox=sandbox,
+            owner=owner,
+            quiet=as_json,
+            allow_mass_change=allow_mass_change,
         )
     except Stop as stopped:
         print(stopped, file=sys.stderr)

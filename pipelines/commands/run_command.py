@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.exits import Exit, Stop
-from pipelines.commands.options import AllowMassChange, Connections, DataDir, Json, Limit, Only, Sandbox
+from pipelines.commands.options import AllowMassChange, Connections, DataDir, ForOwner, Json, Limit, Only, Sandbox
 from pipelines.commands.report import show
 from pipelines.commands.run_options import STAGES, RunOptions
 from pipelines.commands.running import run as run_connections
@@ -27,6 +27,7 @@ def run(
     limit: Limit = None,
     only: Only = None,
     sandbox: Sandbox = False,
+    owner: ForOwner = None,
     allow_mass_change: AllowMassChange = False,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -37,7 +38,7 @@ def run(
             raise Stop(Exit.WRONG_SETTINGS, "name a connection, several, or all (crosswalk show lists them)")
         options = RunOptions(
             names, data_dir, sandbox, full_refresh, _stages(stages), _push(push), limit, only,
-            allow_mass_change, quiet=as_json,
+            allow_mass_change, quiet=as_json, owner=owner,
         )  # fmt: skip
         report, code = run_connections(options)
     except Stop as stopped:

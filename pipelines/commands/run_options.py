@@ -22,6 +22,7 @@ class RunOptions:
     only: str | None = None
     allow_mass_change: bool = False
     quiet: bool = False
+    owner: str | None = None
 
     @property
     def is_everyday(self) -> bool:

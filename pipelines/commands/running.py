@@ -29,7 +29,7 @@ def run(options: RunOptions) -> tuple[Report, Exit]:
         Stop: before anything was read (settings, mappings, a state that is newer than this program).
     """
     with open_session(
-        options.names, data_dir=options.data_dir, sandbox=options.sandbox, quiet=options.quiet
+        options.names, data_dir=options.data_dir, sandbox=options.sandbox, quiet=options.quiet, owner=options.owner
     ) as session:
         return _run(session, options)
 

@@ -38,11 +38,23 @@ class Session:
     owner: Owner
     is_sandbox: bool
     redactor: Redactor = field(default_factory=Redactor)
+    others: dict[str, Connection] = field(default_factory=dict)
+    """The owner's connections that were made over the API, without credentials."""
 
 
 @contextmanager
-def open_session(names: list[str], *, data_dir: Path | None, sandbox: bool, quiet: bool) -> Iterator[Session]:
+def open_session(
+    names: list[str], *, data_dir: Path | None, sandbox: bool, quiet: bool, owner: str | None = None
+) -> Iterator[Session]:
     """Resolves the connections; starts the sandbox, or finds a running one, where there are no credentials.
+
+    Args:
+        names: of connections, or `all`.
+        data_dir: where the owners' folders are.
+        sandbox: use the emulated CRMs in any case.
+        quiet: say nothing.
+        owner: only this owner's connections, those made over the API among them; only the owner `sandbox` then has
+            emulated ones.
 
     Raises:
         Stop: wrong settings or mappings (all of them named), or connections of several owners.
@@ -50,6 +62,14 @@ def open_session(names: list[str], *, data_dir: Path | None, sandbox: bool, quie
     handle = None
     try:
         project = find_project(data_dir=data_dir)
+        if owner is not None:
+            from pipelines.commands.owned import open_owned
+
+            handle = _sandbox(project, names, quiet=True) if owner == SANDBOX_OWNER else None
+            emulated = None if handle is None else emulated_variables(handle)
+            with open_owned(names, project, owner, emulated) as session:
+                yield session
+            return
         found = [] if sandbox else _real(names, project)
         if not found:
             handle = _sandbox(project, names, quiet=quiet)
@@ -101,10 +121,10 @@ def _real(names: list[str], project: Project) -> list[Connection]:
     if EVERYTHING not in names:
         return found
     # our own tables need no credentials, so they alone do not say that a CRM is configured
-    return _with_rows(found) if any(c.wire.kind != "table" for c in found) else []
+    return with_rows(found) if any(c.wire.kind != "table" for c in found) else []
 
 
-def _with_rows(connections: list[Connection]) -> list[Connection]:
+def with_rows(connections: list[Connection]) -> list[Connection]:
     """Without our own tables that hold nothing and never did."""
     if not any(c.wire.kind == "table" for c in connections):
         return connections
@@ -116,7 +136,7 @@ def _with_rows(connections: list[Connection]) -> list[Connection]:
 def _emulated(names: list[str], project: Project, handle: SandboxHandle) -> list[Connection]:
     """The connections that an emulated CRM has variables for; two mappings of one CRM share them."""
     mappings = sorted(path.stem for path in project.mappings.glob("*.yml"))
-    given = {key: value for crm in handle.crms for key, value in handle.environment(crm).items()}
+    given = emulated_variables(handle)
     found = []
     for name in mappings if EVERYTHING in names else names:
         try:
@@ -125,7 +145,12 @@ def _emulated(names: list[str], project: Project, handle: SandboxHandle) -> list
             if EVERYTHING not in names:
                 said = f"{name}: has no credentials, and no sandbox; set its credentials"
                 raise Stop(Exit.WRONG_SETTINGS, said) from None
-    return _with_rows(found) if EVERYTHING in names else found
+    return with_rows(found) if EVERYTHING in names else found
+
+
+def emulated_variables(handle: SandboxHandle) -> dict[str, str]:
+    """What makes connections use the emulated CRMs."""
+    return {key: value for crm in handle.crms for key, value in handle.environment(crm).items()}
 
 
 def _sandbox(project: Project, names: list[str], *, quiet: bool) -> SandboxHandle:
@@ -145,6 +170,8 @@ def all_connections(session: Session) -> list[Connection]:
     The others need no credentials here: their raw log is all that is looked at.
     """
     asked = {c.name: c for c in session.connections}
+    read = {path.stem for path in session.owner.raw("x").parent.glob("*.duckdb")}
+    asked = {**{name: c for name, c in session.others.items() if name in read}, **asked}
     settings = connection_settings(session.project)
     for path in sorted(session.owner.raw("x").parent.glob("*.duckdb")):
         name = path.stem

@@ -9,19 +9,25 @@ import typer
 
 from pipelines.commands.exits import Exit, Stop
 from pipelines.commands.failures import describe
-from pipelines.commands.options import DataDir, Json, OneConnection, Sandbox
+from pipelines.commands.options import DataDir, ForOwner, Json, OneConnection, Sandbox
 from pipelines.commands.session import open_session
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def test(name: OneConnection, sandbox: Sandbox = False, data_dir: DataDir = None, as_json: Json = False) -> None:
+def test(
+    name: OneConnection,
+    sandbox: Sandbox = False,
+    owner: ForOwner = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
     """Log in to a CRM and read one record."""
     from pipelines.extract.probe import probe
 
     try:
-        with open_session([name], data_dir=data_dir, sandbox=sandbox, quiet=as_json) as session:
+        with open_session([name], data_dir=data_dir, sandbox=sandbox, owner=owner, quiet=as_json) as session:
             connection = session.connections[0]
             try:
                 found = probe(connection)

@@ -58,19 +58,38 @@ def resolve(
     settings = connection_settings(project).get(name) or Settings.model_validate({})
     schemas = load_schemas(project.schemas)
     mapping = _mapping(name, project, settings, schemas, known)
-    _check_settings(name, settings, mapping, schemas)
+    check_settings(name, settings, mapping, schemas)
     found = dict(sandbox_environment) if sandbox_environment is not None else variables(project, given)
-    filler = Filler(name, mapping.crm, found)
+    owner = SANDBOX_OWNER if is_sandbox else settings.owner or found.get("DEFAULT_OWNER", DEFAULT_OWNER)
+    settings = settings.model_copy(update={"push": settings.push or ("apply" if is_sandbox else "plan")})
+    return assembled(name, mapping, settings, found, _owner(owner, data_dir or project.data_dir), is_sandbox=is_sandbox)
+
+
+def assembled(
+    name: str,
+    mapping: language.Mapping,
+    settings: Settings,
+    variables: Mapping[str, str],
+    owner: Owner,
+    *,
+    is_sandbox: bool = False,
+) -> Connection:
+    """A connection from its parts; `variables` fill the mapping's.
+
+    Raises:
+        NoCredentials: none of the variables without a default is set.
+        SettingsError: some are set and others not, or an address is none.
+    """
+    filler = Filler(name, mapping.crm, variables)
     _require(filler, mapping.connection)
     wire = _wire(filler, mapping.connection)
-    _refuse_plain_http(name, wire, allowed=found.get("ALLOW_INSECURE_CRM_URLS", "").lower() == "true")
+    _refuse_plain_http(name, wire, allowed=variables.get("ALLOW_INSECURE_CRM_URLS", "").lower() == "true")
     webhook_secret = filler.fill(mapping.webhook.secret) or None if mapping.webhook and mapping.webhook.secret else None
-    owner = SANDBOX_OWNER if is_sandbox else settings.owner or found.get("DEFAULT_OWNER", DEFAULT_OWNER)
     return Connection(
         name=name,
-        owner=_owner(owner, data_dir or project.data_dir),
+        owner=owner,
         mapping=mapping,
-        settings=settings.model_copy(update={"push": settings.push or ("apply" if is_sandbox else "plan")}),
+        settings=settings,
         is_sandbox=is_sandbox,
         wire=wire,
         secrets=_secrets(filler, mapping),
@@ -95,8 +114,12 @@ def _mapping(
     return load_mapping(path, schemas, known)
 
 
-def _check_settings(name: str, settings: Settings, mapping: language.Mapping, schemas: Schemas) -> None:
-    """What only the mapping can tell about the settings."""
+def check_settings(name: str, settings: Settings, mapping: language.Mapping, schemas: Schemas) -> None:
+    """What only the mapping can tell about the settings.
+
+    Raises:
+        SettingsError: an entity or a field that is not there.
+    """
     for entity in settings.entities or []:
         if entity not in mapping.entities:
             there = listed(mapping.entities)

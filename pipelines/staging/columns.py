@@ -107,7 +107,8 @@ def layout(connection: Connection, entity: str, schema: CanonicalEntity) -> Layo
         raise ValueError(f"schemas/{entity}.yml: staging needs these names for itself: {', '.join(sorted(taken))}")
     mapped = connection.mapping.entities[entity]
     spoken = connection.mapping.connection
-    place = Place(connection.name, spoken.phone_region, spoken.timezone)
+    # what is entered here may be about any CRM's records
+    place = Place(connection.name, spoken.phone_region, spoken.timezone, names_others=spoken.kind == "table")
     paths = Paths()
     columns = [
         _column(name, mapped.fields[name], canonical, paths, place)

@@ -36,11 +36,15 @@ EARLIEST, LATEST = "0001-01-02", "9999-12-30"
 
 @dataclass(frozen=True)
 class Place:
-    """What a connection says about values that do not say it themselves."""
+    """What a connection says about values that do not say it themselves.
+
+    With `names_others` a reference may be a whole record key, of another connection's record.
+    """
 
     connection: str
     region: str
     zone: str
+    names_others: bool = False
 
 
 def convert(text: str, canonical: CanonicalField, field: FieldMapping, place: Place) -> str:
@@ -62,6 +66,11 @@ def convert(text: str, canonical: CanonicalField, field: FieldMapping, place: Pl
     return _typed(text, kind, field, place)
 
 
+def _reference(text: str, place: Place) -> str:
+    key = f"{literal(place.connection + ':')} || {text}"
+    return f"case when contains({text}, ':') then {text} else {key} end" if place.names_others else key
+
+
 def _typed(text: str, kind: FieldType, field: FieldMapping, place: Place) -> str:
     if kind in ("money", "integer", "decimal"):
         return _number(text, kind, field.unit)
@@ -74,7 +83,7 @@ def _typed(text: str, kind: FieldType, field: FieldMapping, place: Place) -> str
     return {
         "email": f"case when {is_address} then lower(nfc_normalize({text})) end",
         "boolean": f"case when {low} in {yes} then true when {low} in {no} then false end",
-        "reference": f"{literal(place.connection + ':')} || {text}",
+        "reference": _reference(text, place),
         "phone": text,
     }.get(kind, f"nfc_normalize({text})")
 

@@ -59,7 +59,8 @@ class Searcher:
         path = store.current(owner)
         if path is None:
             return {}
-        con, found = self._connection(path), {}
+        con = self._connection(path)
+        found: dict[str, str] = {}
         for start in range(0, len(keys), 500):
             some = list(keys[start : start + 500])
             marks = ",".join("?" * len(some))
