@@ -54,9 +54,9 @@ class Recorder(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def plan_of(crm: Crm, reader: RecordReader, number: int, word: str) -> Plan:
+def plan_of(crm: Crm, reader: RecordReader, word: str) -> Plan:
     """Updates of three fields each, of records as they are now."""
-    records: list[Record] = crm.contacts(number)
+    records: list[Record] = crm.contacts()
     name = crm.connection.name
     given = {
         "connection": name, "entity": "contacts", "wanted": "update", "action": "update", "why": "differs",
@@ -72,7 +72,7 @@ def plan_of(crm: Crm, reader: RecordReader, number: int, word: str) -> Plan:
     table = pa.Table.from_arrays(
         [pa.array([row.get(kind.name) for row in rows], kind.type) for kind in ROWS], schema=ROWS
     )
-    counts = {"contacts": {"records": number, "update": number, "create": 0, "link": 0, "archive": 0}}
+    counts = {"contacts": {"records": crm.number, "update": crm.number, "create": 0, "link": 0, "archive": 0}}
     return Plan(name, crm.connection.owner.name, table, REFERENCES.empty_table(), counts)
 
 
@@ -96,12 +96,12 @@ async def bare(calls: list[httpx.Request]) -> float:
         return time.perf_counter() - started
 
 
-def measured(crm: Crm, number: int, state: State, schemas: Any, rounds: int) -> tuple[float, Applied]:
+def measured(crm: Crm, state: State, schemas: Any, rounds: int) -> tuple[float, Applied]:
     """Seconds of the best loop, and the best apply."""
     reader = RecordReader(crm.connection, schemas)
 
     def push(word: str, transport: Recorder | None = None) -> Applied:
-        made = plan_of(crm, reader, number, word)
+        made = plan_of(crm, reader, word)
         return apply(
             made, crm.connection, state, schemas, reader, run_id=f"bench-{word}", limiter=Limiter([]),
             transport=transport,
@@ -127,7 +127,7 @@ def main() -> None:
         owner = Owner("sandbox", Path(folder))
         owner.root.mkdir(parents=True, exist_ok=True)
         with open_state(owner) as state, serve(owner, number, size) as crm:
-            floor, done = measured(crm, number, state, schemas, ROUNDS if size > 1 else 1)
+            floor, done = measured(crm, state, schemas, ROUNDS if size > 1 else 1)
     assert done.counts == {"contacts": {"done": number, "sent": number}}, done.counts
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, httpx {httpx.__version__}"

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,35 +51,30 @@ uvicorn.Server(config).run(sockets=[listener])
 
 
 class Crm:
-    """A connection to a running CRM, and its contacts as they are now."""
+    """A connection to a running CRM, and so many of its contacts as they are now."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, number: int) -> None:
+        self.connection, self.number = connection, number
 
-    def contacts(self, number: int) -> list[Record]:
-        """So many contacts in the CRM's own shape."""
-        raise LookupError("made by its kind")
-
-
-class _Echo(Crm):
-    def contacts(self, number: int) -> list[Record]:
+    def contacts(self) -> list[Record]:
+        """In the CRM's own shape."""
         there = {"updated": "2026-01-01T00:00:00Z", "first": "Old", "last": "Old", "company": "Old"}
-        return [{"id": str(i), **there} for i in range(number)]
+        return [{"id": str(i), **there} for i in range(self.number)]
 
 
 class _Emulated(Crm):
-    def contacts(self, number: int) -> list[Record]:
+    def contacts(self) -> list[Record]:
         wire = self.connection.wire
         headers = {"Authorization": f"Bearer {(wire.auth or {})['token']}"}
         names = "firstname,lastname,company,lastmodifieddate"
         params: dict[str, Any] = {"limit": 100, "properties": names}
         found: list[Record] = []
         with httpx.Client(headers=headers, timeout=60, trust_env=False) as client:
-            while len(found) < number:
+            while len(found) < self.number:
                 page = client.get(f"{wire.base_url}/crm/v3/objects/contacts", params=params).json()
                 found += page["results"]
                 params["after"] = page["paging"]["next"]["after"]
-        return found[:number]
+        return found[: self.number]
 
 
 @contextmanager
@@ -89,7 +83,7 @@ def echo(owner: Owner, number: int, size: int) -> Iterator[Crm]:
     server = subprocess.Popen([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
-        yield _Echo(_echo_connection(f"http://127.0.0.1:{int(server.stdout.readline())}", size, owner))
+        yield Crm(_echo_connection(f"http://127.0.0.1:{int(server.stdout.readline())}", size, owner), number)
     finally:
         server.terminate()
         server.wait()
@@ -131,4 +125,4 @@ def emulated(owner: Owner, number: int, size: int) -> Iterator[Crm]:
             raise SystemExit(f"its batches hold {contacts.push.update_batch.size}, or 1 for single calls")
         mapping = found.mapping.model_copy(update={"entities": {"contacts": contacts}})
         wire = found.wire.model_copy(update={"concurrency": CONCURRENCY})
-        yield _Emulated(Connection("hubspot", owner, mapping, found.settings, True, wire, found.secrets))
+        yield _Emulated(Connection("hubspot", owner, mapping, found.settings, True, wire, found.secrets), number)

@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import httpx
+import pyarrow.compute as pc
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
@@ -20,7 +22,7 @@ from pipelines.push.planned import Plan, PlanError
 from pipelines.push.reading import Canonical
 from pipelines.push.recover import settle_open
 from pipelines.push.references import References
-from pipelines.push.units import Unit, micros, unit_of
+from pipelines.push.units import Unit, micros, units_of
 from pipelines.state import baselines, controls, intents, ledger
 from pipelines.state.database import State, now_us
 from pipelines.wire.accounts import limiter_for
@@ -28,7 +30,10 @@ from pipelines.wire.errors import CrmError
 from pipelines.wire.limiter import Limiter
 
 CHUNK = 400
-CHUNKS_AT_ONCE = 2
+"""Records that share their intents' transaction, where each is sent alone."""
+BATCHES = 10
+"""Batches that share it, where the CRM takes batches: what a transaction costs is spread over a thousand records."""
+CHUNKS_AT_ONCE = 3
 
 
 class GuardTripped(Exception):  # noqa: N818 - says a state: the plan is too big to be true
@@ -169,7 +174,7 @@ class _Work:
     async def _push(self, engine: Engine, plan: Plan) -> None:
         intents.drop(self.state, plan.stale)
         _note_conflicts(self.state, self.run_id, plan)
-        for stage in _stages(plan, self.run_id):
+        for stage in _stages(plan, self.run_id, self.connection):
             await _push_stage(engine, stage)
             if engine.stopped is not None:
                 return
@@ -180,7 +185,7 @@ class _Work:
             baselines.save(self.state, self.connection.name, self.run_id, normal)
 
 
-def _stages(plan: Plan, run_id: str) -> Iterator[Iterator[list[Unit]]]:
+def _stages(plan: Plan, run_id: str, connection: Connection) -> Iterator[Iterator[list[Unit]]]:
     """Chunks of units, stage by stage: what goes before what it points to, what comes after it, relations last."""
     present = set(zip(plan.rows["entity"].to_pylist(), plan.rows["action"].to_pylist(), strict=True))
     order = [entity for entity in plan.counts if any(name == entity for name, _ in present)]
@@ -189,17 +194,19 @@ def _stages(plan: Plan, run_id: str) -> Iterator[Iterator[list[Unit]]]:
         for entity in entities:
             for action in actions:
                 if (entity, action) in present:
-                    yield _chunks(plan, run_id, entity, action)
+                    yield _chunks(plan, run_id, entity, action, _chunk_size(connection, entity, action))
 
 
-def _chunks(plan: Plan, run_id: str, entity: str, action: str) -> Iterator[list[Unit]]:
-    chunk: list[Unit] = []
-    for rows in plan.records(entity, action):
-        chunk.append(unit_of(rows, run_id))
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
+def _chunk_size(connection: Connection, entity: str, action: str) -> int:
+    push = connection.entities[entity].push if entity in connection.entities else None
+    batch = {"update": push.update_batch, "create": push.create_batch}.get(action) if push else None
+    return max(CHUNK, BATCHES * batch.size) if batch else CHUNK
+
+
+def _chunks(plan: Plan, run_id: str, entity: str, action: str, size: int) -> Iterator[list[Unit]]:
+    mine = pc.and_(pc.equal(plan.rows["entity"], entity), pc.equal(plan.rows["action"], action))
+    units = units_of(plan.rows.filter(mine), run_id)
+    while chunk := list(islice(units, size)):
         yield chunk
 
 

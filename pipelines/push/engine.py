@@ -140,7 +140,8 @@ class Engine:
         values = {**unit.values, **unit.resolved}
         if unit.intent.action == "update" and unit.current is None and room.writer.needs_current(values):
             raise UnwritableError("a list is written by read, change, write, and the mapping has no get")
-        already = self.references.already(unit, values_of(unit.before))
+        has_list = any(isinstance(value, list) for value in values.values())
+        already = self.references.already(unit, values_of(unit.before)) if has_list or unit.holds else None
         body = room.writer.body(values, unit.current, already, exact=bool(unit.holds))
         defaults = room.sender.push.defaults if unit.intent.action == "create" else {}
         return {**defaults, **body}

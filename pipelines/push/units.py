@@ -94,7 +94,7 @@ def units_of(rows: pa.Table, run_id: str) -> Iterator[Unit]:
     """
     token = secrets.token_hex(8)
     for number, (_, group) in enumerate(groupby(_rows(rows), key=lambda row: (row.golden_id, row.record_key))):
-        yield _unit(list(group), f"{run_id}-{token}-{number:x}")
+        yield _unit(list(group), run_id, f"{token}-{number:x}")
 
 
 def _rows(rows: pa.Table) -> Iterator[_Row]:
@@ -103,11 +103,11 @@ def _rows(rows: pa.Table) -> Iterator[_Row]:
         yield from map(_Row._make, zip(*(column.to_pylist() for column in plain), strict=True))
 
 
-def _unit(rows: list[_Row], intent_id: str) -> Unit:
+def _unit(rows: list[_Row], run_id: str, name: str) -> Unit:
     first = rows[0]
     intent = Intent(
-        intent_id=intent_id,
-        run_id=intent_id.rsplit("-", 2)[0],
+        intent_id=f"{run_id}-{name}",
+        run_id=run_id,
         connection=first.connection,
         entity=first.entity,
         action=first.action,

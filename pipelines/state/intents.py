@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import sqlalchemy as sa
 
@@ -56,10 +57,9 @@ def open_all(state: State, fresh: Sequence[Intent]) -> None:
     now = now_us()
     for one in fresh:
         object.__setattr__(one, "sent_at", now)
-    names = [column.name for column in intents.columns if column.name not in {"http_status", "error", "settled_at"}]
     with state.write() as connection:
         _supersede(connection, fresh)
-        rows.insert(connection, intents, [_row(one, now, names) for one in fresh], names)
+        rows.insert(connection, intents, [_row(one, now) for one in fresh], _NAMES)
 
 
 def unsettled(state: State, connection_name: str) -> list[Intent]:
@@ -119,15 +119,36 @@ def _supersede(connection: sa.Connection, fresh: Sequence[Intent]) -> None:
         "UPDATE intents SET status = 'superseded' WHERE connection = ? AND entity = ? AND golden_id = ? "
         "AND action = ? AND coalesce(record_key, '') = ? AND status IN ('failed', 'dead', 'skipped', 'uncertain')"
     ).replace("?", mark)
+    waiting = sa.select(intents.c.intent_id).where(
+        intents.c.connection.in_({one.connection for one in fresh}),
+        intents.c.status.in_(("failed", "dead", "skipped", "uncertain")),
+    )
+    if connection.execute(waiting.limit(1)).first() is None:
+        return
     keys = [(one.connection, one.entity, one.golden_id, one.action, one.record_key or "") for one in fresh]
     if keys:
         connection.exec_driver_sql(statement, keys)
 
 
-def _row(one: Intent, now: int, names: Sequence[str]) -> tuple[Any, ...]:
-    changes = [[c.field, c.old, c.new, c.since] for c in one.changes]
-    values = {**vars(one), "payload": json.dumps({"changes": changes, **one.extra}), "status": "open", "sent_at": now}
-    return tuple(values.get(name) for name in names)
+_NAMES = (
+    "intent_id", "run_id", "connection", "entity", "action", "golden_id", "record_key", "fingerprint", "attempt",
+    "planned_at", "payload", "status", "sent_at",
+)  # fmt: skip
+
+
+def _row(one: Intent, now: int) -> tuple[Any, ...]:
+    return (
+        one.intent_id, one.run_id, one.connection, one.entity, one.action, one.golden_id, one.record_key,
+        one.fingerprint, one.attempt, one.planned_at, _payload(one), "open", now,
+    )  # fmt: skip
+
+
+def _payload(one: Intent) -> str:
+    told = {"changes": [[c.field, c.old, c.new, c.since] for c in one.changes], **one.extra}
+    try:
+        return orjson.dumps(told).decode()
+    except (TypeError, orjson.JSONEncodeError):  # an integer of more than 64 bits, a number with a fraction
+        return json.dumps(told, default=str)
 
 
 def _intent(row: sa.RowMapping) -> Intent:

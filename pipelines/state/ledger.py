@@ -131,8 +131,14 @@ def of_run(state: State, run_id: str, connection_name: str | None = None) -> lis
         return [dict(row) for row in connection.execute(query.order_by(ledger.c.entry_id)).mappings()]
 
 
-_LINE = [column.name for column in ledger.columns if column.name != "entry_id"]
-_ECHO = [column.name for column in echoes.columns]
+_LINE = (
+    "intent_id", "run_id", "connection", "entity", "golden_id", "action", "attempt", "planned_at", "sent_at",
+    "record_key", "status", "http_status", "error", "correlation_id", "settled_at",
+    "field", "old", "new", "since", "read_back",
+)  # fmt: skip
+_ECHO = (
+    "entity", "record_key", "connection", "run_id", "sent_at", "field", "old", "sent", "since", "read_back",
+)  # fmt: skip
 
 
 def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> None:
@@ -149,19 +155,23 @@ def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> 
 
 
 def _lines(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
-    shared = {**vars(one.intent), **vars(one), "settled_at": now}
-    shared["record_key"] = one.record_key or one.intent.record_key
+    what = one.intent
+    shared = (
+        what.intent_id, what.run_id, what.connection, what.entity, what.golden_id, what.action, what.attempt,
+        what.planned_at, what.sent_at, one.record_key or what.record_key, one.status, one.http_status, one.error,
+        one.correlation_id, now,
+    )  # fmt: skip
     for change in one.intent.changes or (Change("", None, None),):  # what is deleted has no fields, but its line
-        values = {**shared, **vars(change), "read_back": one.read_back.get(change.field)}
-        yield tuple(values.get(name) for name in _LINE)
+        kept = one.read_back.get(change.field)
+        yield (*shared, change.field, change.old, change.new, change.since, kept)
 
 
 def _echoes(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
-    shared = {**vars(one.intent), "record_key": one.record_key, "sent_at": one.intent.sent_at or now}
+    what = one.intent
+    shared = (what.entity, one.record_key, what.connection, what.run_id, what.sent_at or now)
     for change in one.intent.changes:
         kept = one.read_back.get(change.field) if one.has_read_back else change.new
-        values = {**shared, **vars(change), "sent": change.new, "read_back": kept}
-        yield tuple(values.get(name) for name in _ECHO)
+        yield (*shared, change.field, change.old, change.new, change.since, kept)
 
 
 def _remember(connection: sa.Connection, one: Outcome, now: int) -> None:
