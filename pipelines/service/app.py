@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
 
@@ -37,11 +37,16 @@ ROUTES = (
 """
 
 
-def create_app(context: Context) -> FastAPI:
-    """The service as an ASGI application. The context is closed when the application ends."""
+def create_app(context: Context, routes: Sequence[str] = ROUTES) -> FastAPI:
+    """The service as an ASGI application.
+
+    Args:
+        context: what it works with; closed when the application ends.
+        routes: only these of the modules.
+    """
     modules = [
         importlib.import_module(name)
-        for part in ROUTES
+        for part in routes
         if importlib.util.find_spec(name := f"pipelines.service.routes.{part}")
     ]
 

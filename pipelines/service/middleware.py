@@ -66,7 +66,6 @@ class Frame:
         guard = next((g for prefix, g in self._guards if path == prefix or path.startswith(f"{prefix}/")), None)
         if guard is not None:
             await run_in_threadpool(guard, Request({**scope, "app": scope.get("app") or self._app}))
-        call.refuse_a_declared_excess()
 
     async def _refuse(self, call: _Call, refused: ServiceError, scope: Scope) -> None:
         if not call.status:
@@ -92,16 +91,13 @@ class _Call:
         self.status = 0
         self.began = time.perf_counter()
 
-    def refuse_a_declared_excess(self) -> None:
-        """Says at once that a body is too long, where its length is declared."""
-        if self._declared.isdigit() and int(self._declared) > self._limit:
-            raise self._excess()
-
     def _excess(self) -> ServiceError:
         return ServiceError(413, f"Request body is larger than {self._limit} bytes", headers={"Connection": "close"})
 
     async def receive(self) -> Message:
-        """The next part of the body."""
+        """The next part of the body; one that is too long is refused before it comes, if its length is declared."""
+        if self._declared.isdigit() and int(self._declared) > self._limit:
+            raise self._excess()
         message = await self._receive()
         self._came += len(message.get("body", b""))
         if self._came > self._limit:

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.connections.project import Project
-from pipelines.service.app import create_app
+from pipelines.service.app import ROUTES, create_app
 from pipelines.service.context import Context, open_context
 
 JWT_SECRET = "a secret of the tests, thirty-two bytes or more"
@@ -53,13 +53,17 @@ def project(tmp_path: Path, project_root: Path) -> Project:
 
 
 @pytest.fixture
-def serve(project: Project, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Starts a service with the variables given: `with serve(JWT_SECRET="...") as client`."""
+def serve(project: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Serve:
+    """Starts a service with the variables given: `with serve(JWT_SECRET="...") as client`.
+
+    A test file that has `ROUTES = ("health", ...)` gets a service of these modules alone.
+    """
+    routes = getattr(request.module, "ROUTES", ROUTES)
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
     @contextmanager
     def started(**environment: str) -> Iterator[TestClient]:
-        app = create_app(open_context(project, environment))
+        app = create_app(open_context(project, environment), routes)
         with TestClient(app, raise_server_exceptions=False) as client:
             yield client
 

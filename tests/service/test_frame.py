@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
+ROUTES = ("health",)
+
 
 def test_it_is_alive_ready_and_counted(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
