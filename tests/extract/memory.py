@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,13 +33,17 @@ class MemoryCrm(BaseAdapter):
         records: id and body, in the order of the list.
         now: the CRM's clock; every edit moves it a second.
         filters: whether `updated_since` is honoured.
+        ends: how `updated_before`, `id_after` and `id_before` are honoured: "open" and "closed" say whether a filter
+            leaves out the end that is named, "ignored" that it filters nothing.
         order: "id" or "updated_at", how lists are sorted.
+        paging: "offset", "page", "token" (after the id that is named) or "cursor" (a position that looks opaque).
         hooks: called with the number of each list call before it is answered: what happens meanwhile.
         faults: number of a list call: what is sent instead.
     """
 
     page_size: int = 3
     filters: bool = True
+    ends: str = "closed"
     order: str = "id"
     paging: str = "offset"
     has_total: bool = True
@@ -53,6 +58,7 @@ class MemoryCrm(BaseAdapter):
 
     def __post_init__(self) -> None:
         super().__init__()
+        self._one_at_a_time = threading.Lock()
 
     # what a user of the CRM does
 
@@ -73,6 +79,10 @@ class MemoryCrm(BaseAdapter):
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
         """Answers one call."""
+        with self._one_at_a_time:
+            return self._answered(request)
+
+    def _answered(self, request: PreparedRequest) -> Response:
         parts = urlsplit(request.url or "")
         path, query = parts.path.removeprefix("/v1/"), {k: v[0] for k, v in parse_qs(parts.query).items()}
         self.log.append(f"{request.method} {path}?{parts.query}")
@@ -99,11 +109,24 @@ class MemoryCrm(BaseAdapter):
         if fault is not None:
             status, body = fault if isinstance(fault, tuple) else (200, fault)
             return self.answer(request, status, body, **{"Retry-After": "0"})
-        chosen = sorted(self.records.values(), key=lambda r: (r[self.order], r["id"]))
+        chosen = sorted(self.records.values(), key=lambda r: (r.get(self.order, ""), r["id"]))
         since = query.get("updated_since")
         if since and self.filters:
-            chosen = [r for r in chosen if moment(r["updated_at"]) >= moment(since)]
+            reach = timedelta(microseconds=self.ends == "open")
+            chosen = [r for r in chosen if "updated_at" in r and moment(r["updated_at"]) >= moment(since) + reach]
+        if self.ends != "ignored":
+            chosen = [r for r in chosen if self._is_within(r, query)]
         return self._json(request, self._page(chosen, query))
+
+    def _is_within(self, record: dict[str, Any], query: dict[str, str]) -> bool:
+        """Whether the filters of a window let a record through; one without a time has no place in a window of time."""
+        if before := query.get("updated_before"):
+            at, end = record.get("updated_at"), moment(before)
+            if at is None or moment(at) > end or (self.ends == "open" and moment(at) == end):
+                return False
+        number, closed = int(record.get("number", 0)), self.ends == "closed"
+        after, until = query.get("id_after"), query.get("id_before")
+        return not ((after and number < int(after) + (not closed)) or (until and number > int(until) - (not closed)))
 
     def _page(self, chosen: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
         size = int(query.get("limit", self.page_size))
@@ -113,6 +136,8 @@ class MemoryCrm(BaseAdapter):
         elif self.paging == "token":
             after = query.get("after", "")
             start = len([r for r in chosen if r["id"] <= after]) if after else 0
+        elif self.paging == "cursor":
+            start = int(query.get("after", "0"))
         else:
             start = int(query.get("offset", "0"))
         rows = chosen[start : start + size]
@@ -121,6 +146,8 @@ class MemoryCrm(BaseAdapter):
             body["total"] = len(chosen)
         if self.paging == "token" and start + size < len(chosen):
             body["next"] = rows[-1]["id"]
+        if self.paging == "cursor" and start + size < len(chosen):
+            body["next"] = str(start + size)
         return body
 
     def _json(self, request: PreparedRequest, body: Any) -> Response:

@@ -1,0 +1,189 @@
+"""L2 and L3 for windows that are read side by side: whatever moves meanwhile, the next run has what the CRM holds.
+
+The CRM pages by positions, the worst that can be: a record that leaves a window moves all behind it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipelines.extract.run import extract
+
+LAG = 5
+SHM = Path("/dev/shm")
+DAY = 86_400
+
+
+def neighbour(name: str, path: str) -> ModuleType:
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).resolve().parents[1] / path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def memory() -> ModuleType:
+    return neighbour("extract_memory", "extract/memory.py")
+
+
+def append(*args: Any) -> str:
+    return str(neighbour("extract_laws", "laws/test_extract_laws.py").append(*args))
+
+
+keys = st.integers(1, 60)
+action = st.one_of(
+    st.tuples(st.just("edit"), keys, st.integers(0, 3)),
+    st.tuples(st.just("late"), keys, st.integers(1, LAG - 2)),  # shows up with a time that has passed already
+    st.tuples(st.just("remove"), keys, st.just(0)),
+    st.tuples(st.just("add"), st.integers(61, 90), st.just(0)),
+)
+during = st.dictionaries(st.integers(1, 40), st.lists(action, min_size=1, max_size=3), max_size=6)
+# when the records changed last: spread, at one time, all but a few at one time
+times = st.one_of(
+    st.lists(st.integers(0, 300 * DAY), min_size=60, max_size=60),
+    st.just([7 * DAY] * 60),
+    st.lists(st.sampled_from([0, DAY, DAY + 1, 300 * DAY]), min_size=60, max_size=60),
+)
+world = st.fixed_dictionaries(
+    {
+        "order": st.sampled_from(["updated_at", "id"]),
+        "ends": st.sampled_from(["open", "closed", "ignored"]),
+        "skew": st.integers(-3600, 3600).map(lambda s: timedelta(seconds=s)),
+    }
+)
+by = st.sampled_from(["modified", "id"])
+
+
+def made(folder: Path, shape: dict[str, Any], by: str, offsets: list[int]) -> tuple[Any, Any]:
+    crm = memory().MemoryCrm(page_size=2, paging="cursor", **shape)
+    begun = crm.now
+    for number, offset in enumerate(offsets, 1):
+        crm.put(f"k{number:03}", at=begun + timedelta(seconds=offset), number=number, name="first")
+    crm.now = begun + timedelta(days=301)
+    windows: dict[str, Any] = {"by": by, "total_path": "total"}
+    if by == "id":
+        windows |= {"start_param": "id_after", "end_param": "id_before"}
+    block = {
+        "paginator": {"type": "cursor", "cursor_path": "next", "cursor_param": "after"},
+        "params": {"limit": "2"},
+        "incremental": {
+            "start_param": "updated_since", "end_param": "updated_before", "lag": LAG, "convert": "iso_ms"
+        },
+        "windows": windows,
+    }  # fmt: skip
+    key = ["id"] if by == "modified" else "number"
+    return crm, memory().connection(folder, extract=block, id=key, get=None, deleted={"reconcile": "1h"})
+
+
+def act(crm: Any, actions: list[tuple[str, int, int]]) -> None:
+    for kind, number, value in actions:
+        key = f"k{number:03}"
+        if kind == "remove":
+            crm.remove(key)
+        elif kind == "add" or key in crm.records:
+            crm.now += timedelta(seconds=value)
+            at = crm.now - timedelta(seconds=value) if kind == "late" else None
+            crm.put(key, name=f"{kind}{value}", number=number, at=at)
+
+
+def read(crm: Any, connection: Any) -> Any:
+    crm.calls.clear()
+    return extract(connection, adapter=crm, loader=append, allow_shrink=True, backoff=0.0)[0]
+
+
+def held(connection: Any) -> dict[str, Any]:
+    return {record["id"]: record for record in memory().current(connection).values()}
+
+
+def check(shape: dict[str, Any], by: str, offsets: list[int], runs: list[dict[int, Any]]) -> None:
+    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
+        crm, connection = made(Path(folder), shape, by, offsets)
+        for meanwhile in runs:
+            crm.hooks[:] = [lambda n, meanwhile=meanwhile: act(crm, meanwhile.get(n, []))]
+            read(crm, connection)
+            crm.hooks.clear()
+            crm.now += timedelta(minutes=3)
+        done = read(crm, connection)
+        assert done.complete
+        now = held(connection)
+        assert {k: v for k, v in now.items() if k in crm.records} == crm.records
+        with duckdb.connect(str(connection.owner.raw(connection.name))) as con:
+            con.execute("update raw._reads set read_at = read_at - interval 2 hour")
+        for _ in range(2):
+            read(crm, connection)
+        assert held(connection) == crm.records
+
+
+some_runs = st.lists(during, min_size=1, max_size=2)
+
+
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(shape=world, by=by, offsets=times, runs=some_runs)
+def test_no_change_is_missed(shape: dict[str, Any], by: str, offsets: list[int], runs: list[Any]) -> None:
+    check(shape, by, offsets, runs)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(shape=world, by=by, offsets=times, runs=some_runs)
+def test_no_change_is_missed_in_three_hundred_worlds(
+    shape: dict[str, Any], by: str, offsets: list[int], runs: list[Any]
+) -> None:
+    check(shape, by, offsets, runs)
+
+
+@pytest.mark.parametrize("by", ["modified", "id"])
+@pytest.mark.parametrize("order", ["updated_at", "id"])
+def test_windows_are_read_and_nothing_twice(by: str, order: str, tmp_path: Path) -> None:
+    shape = {"order": order, "ends": "open"}
+    crm, connection = made(tmp_path, shape, by, [n * 3 * DAY for n in range(60)])
+    done = read(crm, connection)
+    assert held(connection) == crm.records
+    end, start = ("updated_before", "updated_since") if by == "modified" else ("id_before", "id_after")
+    windows = {tuple(sorted(p for p in call.split("&") if end in p or start in p)) for call in crm.log}
+    assert len(windows) > 4
+    assert crm.calls["list"] <= 60 / 2 + 2 * len(windows)
+    assert (done.records, done.new, done.complete) == (60, 60, True)
+    read(crm, connection)
+    assert crm.calls["list"] == (1 if by == "modified" else crm.calls["list"])
+
+
+def test_the_order_of_windows_does_not_matter(tmp_path: Path) -> None:
+    """L2: one after the other, side by side and as one stream they leave the same."""
+    left = []
+    for name, at_once, has_windows in (("a", 1, True), ("b", 8, True), ("c", 1, False)):
+        crm, connection = made(tmp_path / name, {"order": "updated_at"}, "modified", [n % 7 * DAY for n in range(60)])
+        entity = connection.mapping.entities["contacts"]
+        block = entity.extract if has_windows else entity.extract.model_copy(update={"windows": None})
+        entities = {"contacts": entity.model_copy(update={"extract": block})}
+        wire = connection.mapping.connection.model_copy(update={"concurrency": at_once})
+        mapping = connection.mapping.model_copy(update={"connection": wire, "entities": entities})
+        from dataclasses import replace
+
+        read(crm, replace(connection, mapping=mapping, wire=wire))
+        rows = memory().rows(connection, "select id, hash, modified from raw.contacts_current order by id")
+        left.append(rows)
+    assert left[0] == left[1] == left[2]
+
+
+def test_records_that_are_in_no_window_are_found(tmp_path: Path) -> None:
+    """L1: what has no time of change is in the list, but in no window of time."""
+    crm, connection = made(tmp_path, {"order": "id", "ends": "closed"}, "modified", [n * DAY for n in range(60)])
+    for key in ("k003", "k044"):
+        del crm.records[key]["updated_at"]
+    assert read(crm, connection).complete
+    assert held(connection) == crm.records
