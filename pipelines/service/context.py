@@ -18,7 +18,9 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_schemas
 from pipelines.service.metrics import Metrics
 from pipelines.service.owners import owner_name
+from pipelines.service.published import Published
 from pipelines.service.rate_limits import RateLimits
+from pipelines.service.search.find import Searcher
 from pipelines.service.settings import ServiceSettings, from_environment
 from pipelines.state.database import State, open_state
 
@@ -36,6 +38,7 @@ class Context:
         store: state of the whole service: users, jobs, schedules, inbox, audit, limits.
         environment: what mappings' variables are filled from.
         sandbox: the emulated CRMs, where the service runs on them.
+        published: what was pulled and unified, by owner; searcher: the indexes beside it.
         address: where the service listens, such as http://127.0.0.1:8000; empty where it is not known.
         background: what works beside the calls, while it does.
     """
@@ -49,6 +52,8 @@ class Context:
     redactor: Redactor = field(default_factory=Redactor)
     sandbox: SandboxHandle | None = None
     address: str = ""
+    published: Published = field(default_factory=Published, repr=False)
+    searcher: Searcher = field(default_factory=Searcher, repr=False)
     background: Any = None
     _states: OrderedDict[str, State] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -87,6 +92,7 @@ class Context:
     def close(self) -> None:
         """Writes what is still in memory, closes the stores, and ends a sandbox of our own."""
         self.limits.stop()
+        self.published.close()
         with self._lock:
             for state in self._states.values():
                 state.close()

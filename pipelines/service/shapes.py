@@ -21,25 +21,33 @@ _DEAL = f"""json_object('id', g.golden_id, 'source', s.connection, 'source_id', 
     'status', s.status, 'contact_ids', coalesce(to_json(people.ids), '[]'::json), {_COMMON})"""
 _PEOPLE = """left join (select named.record_key, list(distinct c.contact_id order by c.contact_id) as ids
         from (select record_key, unnest(contact_ids) as contact from {of}) as named
-        join unified.contact_sources as c on c.record_key = named.contact group by named.record_key) as people
+        join {golden} as c on c.record_key = named.contact group by named.record_key) as people
     on people.record_key = s.record_key"""
 
 
-def rows_sql(entity: str, *, of: str | None = None, golden: str | None = None, more: str = "") -> str:
+def rows_sql(
+    entity: str,
+    *,
+    of: str | None = None,
+    golden: str | None = None,
+    people: str = "unified.contact_sources",
+    more: str = "",
+) -> str:
     """The query of (key, source, row).
 
     Args:
         entity: contacts or deals.
         of: the source records, shaped as `staging.<entity>`; default: the published ones.
         golden: (record_key, golden_id) of them; default: the published ones.
+        people: (record_key, contact_id) of the contacts that deals name; default: the published ones.
         more: further columns, over `s` (the source record) and `g`, each with a comma before it.
     """
     singular = SINGULAR[entity]
     of = of or f"staging.{entity}"
     golden = golden or f"(select record_key, {singular}_id as golden_id from unified.{singular}_sources)"
-    row, people = (_CONTACT, "") if entity == CONTACTS else (_DEAL, _PEOPLE.format(of=of))
+    row, named = (_CONTACT, "") if entity == CONTACTS else (_DEAL, _PEOPLE.format(of=of, golden=people))
     return f"""select s.record_key as key, s.connection as source, {row}::varchar as row{more}
-        from {of} as s left join {golden} as g on g.record_key = s.record_key {people}
+        from {of} as s left join {golden} as g on g.record_key = s.record_key {named}
         where not s.is_deleted"""
 
 

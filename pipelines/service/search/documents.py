@@ -25,7 +25,9 @@ SQUEEZED = {"contacts": ("s.last_name", "s.first_name", "s.company"), "deals": (
 PHONES = {"contacts": "list_append(coalesce(s.phones, []), s.phone)", "deals": "[]::varchar[]"}
 
 
-def documents_sql(entity: str, *, of: str | None = None, golden: str | None = None) -> str:
+def documents_sql(
+    entity: str, *, of: str | None = None, golden: str | None = None, people: str = "unified.contact_sources"
+) -> str:
     """The query of (key, source, row, words, phones, raw_hash, spelt).
 
     `phones` are the digits of each number, by blanks; `spelt` holds the letters-only words of names and places.
@@ -43,7 +45,7 @@ def documents_sql(entity: str, *, of: str | None = None, golden: str | None = No
         array_to_string({digits}, ' ') as phones,
         s.raw_hash as raw_hash,
         strip_accents(lower(concat_ws(' ', {", ".join(MISTYPED[entity])}))) as spelt"""
-    return rows_sql(entity, of=of, golden=golden, more=more)
+    return rows_sql(entity, of=of, golden=golden, people=people, more=more)
 
 
 def starts_sql(docs: str) -> str:
@@ -58,5 +60,6 @@ def starts_sql(docs: str) -> str:
 
 def spelt_sql(docs: str) -> str:
     """The different words of letters in (spelt)."""
-    return f"""select distinct word from (select unnest(regexp_split_to_array(spelt, '[^\\p{{L}}]+')) as word from {docs})
+    words = "unnest(regexp_split_to_array(spelt, '[^\\p{L}]+'))"
+    return f"""select distinct word from (select {words} as word from {docs})
         where length(word) between 4 and 24"""
