@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.commands.failures import describe
 from pipelines.commands.report import Report, Row
 from pipelines.connections.connection import Connection
-from pipelines.connections.locks import lock
+from pipelines.connections.locks import TAKING_IN, LockHeld, lock
 
 AT_ONCE = 4
+TAKING_IN_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def extract_all(
     from pipelines.extract.run import extract
 
     def one(connection: Connection) -> list[Any]:
-        with lock(connection.owner, f"extract-{connection.name}", "reading the CRM"):
+        with _alone(connection):
             return extract(
                 connection,
                 state=state,
@@ -60,6 +62,20 @@ def extract_all(
             report.messages += [f"[{connection.mapping.label}] {w}" for read in reads for w in read.warnings]
             _say_done(connection, reads)
     return came_through
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """The connection's extract lock; who takes in webhooks is waited for."""
+    asked = (connection.owner, f"extract-{connection.name}", "reading the CRM")
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock(*asked))
+        except LockHeld as met:
+            if met.holder is None or met.holder.purpose != TAKING_IN:
+                raise
+            held.enter_context(lock(*asked, wait_seconds=TAKING_IN_SECONDS))
+        yield
 
 
 def row_of(connection: Connection, read: Any) -> Row:

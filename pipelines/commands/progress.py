@@ -1,12 +1,18 @@
-"""Progress while a run goes on: a counter per resource on a terminal, one line per finished resource elsewhere."""
+"""Progress while a run goes on: a counter per resource on a terminal, or a small file for whoever started the run."""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
+
+TELL_SECONDS = 0.5
 
 
 class Progress(Protocol):
@@ -22,6 +28,9 @@ def _silent(name: str, done: int, total: int | None = None) -> None:
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """Gives the callback that stages report to. Nothing is drawn when quiet or without a terminal."""
+    if _told.path is not None:
+        yield _told.count
+        return
     if quiet or not sys.stderr.isatty():
         yield _silent
         return
@@ -51,3 +60,45 @@ class _Bars:
         task, started = self._tasks[name]
         rate = done / max(time.monotonic() - started, 1e-6)
         self._bars.update(task, completed=done, total=total, rate=rate)
+
+
+class _Told:
+    """The file that `CROSSWALK_PROGRESS_FILE` names: {"stage", "counts": {name: [done, total]}}, always whole."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._said: dict[str, Any] = {"stage": None, "counts": {}}
+        self._written = 0.0
+        self._lock = threading.Lock()
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        with self._lock:
+            self._said["stage"] = name
+            self._write()
+
+    def count(self, name: str, done: int, total: int | None = None) -> None:
+        """So many records of a resource have come in."""
+        with self._lock:
+            self._said["counts"][name] = [done, total]
+            if time.monotonic() - self._written >= TELL_SECONDS:
+                self._write()
+
+    def _write(self) -> None:
+        if self.path is None:
+            return
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        try:
+            fresh.write_text(json.dumps(self._said), encoding="utf-8")
+            fresh.replace(self.path)
+        except OSError:
+            self.path = None  # whoever wanted to know is gone; the run goes on
+        self._written = time.monotonic()
+
+
+_told = _Told(Path(os.environ["CROSSWALK_PROGRESS_FILE"]) if os.environ.get("CROSSWALK_PROGRESS_FILE") else None)
+
+
+def tell_stage(name: str) -> None:
+    """Says which stage begins, to whoever started this run and watches it."""
+    _told.stage(name)

@@ -9,7 +9,7 @@ from pipelines.mapping.scope import Known
 
 @cache
 def load_known() -> Known:
-    """Authentication types, paginators, batch-answer readers, signature schemes; imports dlt, which takes most of a second."""
+    """Authentication types, paginators, batch-answer readers, signature schemes; imports dlt: most of a second."""
     from pipelines.service.signatures import SCHEMES
     from pipelines.wire.answers import READERS
     from pipelines.wire.auth import AUTHS

@@ -27,6 +27,7 @@ READ = "extract"
 def take(owner: Owner) -> dict[str, Any] | None:
     """The note that the last run left, which is gone from now on; None where there is none."""
     path = _path(owner)
+    _disturbance(owner).unlink(missing_ok=True)
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
         path.unlink()
@@ -36,9 +37,20 @@ def take(owner: Owner) -> dict[str, Any] | None:
 
 
 def leave(owner: Owner, stamp: str, rows: list[Row]) -> None:
-    """Says that everything was done as of the stamp, and what the later stages counted."""
+    """Says that everything was done as of the stamp, and what the later stages counted.
+
+    Where something came into a raw log beside the run, nothing is said: the run may have missed it.
+    """
+    if _disturbance(owner).exists():
+        return
     kept = [_rested(row) for row in rows if row.stage not in (READ, "check", "publish", "push")]
     _path(owner).write_text(json.dumps({"stamp": stamp, "rows": kept}), encoding="utf-8")
+
+
+def disturb(owner: Owner) -> None:
+    """Something comes into a raw log outside a run; to be said before it comes and once it is there."""
+    _disturbance(owner).touch()
+    _path(owner).unlink(missing_ok=True)
 
 
 def _rested(row: Row) -> dict[str, Any]:
@@ -94,3 +106,7 @@ def _sign(path: Path) -> Iterator[object]:
 
 def _path(owner: Owner) -> Path:
     return owner.root / "at_rest.json"
+
+
+def _disturbance(owner: Owner) -> Path:
+    return owner.root / "disturbed"

@@ -11,7 +11,7 @@ from pipelines.commands import rest
 from pipelines.commands.applying import settle_all
 from pipelines.commands.exits import Exit, Stop, worst
 from pipelines.commands.extracting import Wanted, extract_all
-from pipelines.commands.progress import progress
+from pipelines.commands.progress import progress, tell_stage
 from pipelines.commands.report import Report, Row
 from pipelines.commands.run_options import RunOptions
 from pipelines.commands.session import Session, open_session, open_state_of
@@ -80,6 +80,7 @@ def _stages(session: Session, options: RunOptions, report: Report, state: State)
 def _extract(session: Session, options: RunOptions, report: Report, state: State) -> list[Connection]:
     if "extract" not in options.stages:
         return session.connections
+    tell_stage("extract")
     wanted = Wanted(options.full_refresh, options.limit, options.only, options.allow_mass_change)
     with progress(quiet=options.quiet) as told:
         return extract_all(session.connections, wanted, report, state=state, progress=told)
@@ -100,6 +101,7 @@ def _go_on(
     if published and "push" in options.stages and options.push != "off":
         from pipelines.commands.pushing import push_all
 
+        tell_stage("push")
         push_all(session, came_through, options, report, state)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.commands.exits import Exit
+from pipelines.commands.progress import tell_stage
 from pipelines.commands.report import Report, Row
 from pipelines.commands.session import Session, all_connections
 from pipelines.connections.locks import lock
@@ -67,8 +68,10 @@ class Transforming:
 
     def _derive(self, con: duckdb.DuckDBPyConnection) -> None:
         if "staging" in self.stages:
+            tell_stage("staging")
             self._stage(con)
         if "unify" in self.stages:
+            tell_stage("unify")
             self._unify(con)
 
     def _stage(self, con: duckdb.DuckDBPyConnection) -> None:
@@ -120,6 +123,7 @@ class Transforming:
         if published_version(owner) == content_version(con, schemas):
             self.report.published = str(owner.crm)
             return True
+        tell_stage("publish")
         started = time.monotonic()
         candidate = self._candidate(con)
         if not self._check(candidate):
@@ -149,6 +153,7 @@ class Transforming:
         from pipelines.check.run import check
         from pipelines.state import checks
 
+        tell_stage("check")
         with self.start_checks() as worker:
             found = check(
                 self.session.owner,

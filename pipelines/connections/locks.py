@@ -21,6 +21,8 @@ from filelock import FileLock, Timeout
 
 from pipelines.connections.owner import Owner
 
+TAKING_IN = "taking in webhooks"
+"""Purpose of a holder that is done in moments: a run that meets it waits instead of failing."""
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 

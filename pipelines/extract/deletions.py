@@ -66,7 +66,7 @@ def find(job: Job, current: Current, intake: Intake, *, full: bool, bookmark: st
         if not job.allow_shrink:
             _check_size(job, current, len(missing))
         gone += _confirmed(job, intake, missing, found)
-    _bury(job, gone, found)
+    bury(job, gone, found)
     return found
 
 
@@ -127,7 +127,7 @@ def _confirmed(job: Job, intake: Intake, missing: list[str], found: Found) -> li
     asked = [i for i in keyed if i not in before]
     if job.entity.get is not None:
         most = max(FEWEST_CONFIRMED, intake.tally.records // 100)
-        gone += _ask(job, intake, asked[:most], found)
+        gone += ask(job, intake, asked[:most], found)
         asked = asked[most:]
     found.missing += asked
     if found.missing:
@@ -135,7 +135,7 @@ def _confirmed(job: Job, intake: Intake, missing: list[str], found: Found) -> li
     return gone
 
 
-def _ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
+def ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
     """Asks for each record; gives back those that are not there, and takes those that are."""
     request = job.entity.get
     if request is None or not ids:
@@ -217,7 +217,7 @@ def _take(intake: Intake, response: Response) -> None:
     intake.add(response.content, response.received_at, 1)  # type: ignore[attr-defined]
 
 
-def _bury(job: Job, ids: Iterable[str], found: Found) -> None:
+def bury(job: Job, ids: Iterable[str], found: Found) -> None:
     """One tombstone each: the last known record, marked as deleted."""
     gone = sorted(set(ids))
     if not gone:

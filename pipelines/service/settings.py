@@ -69,7 +69,32 @@ class ServiceSettings(BaseModel):
     encryption_key_old: SecretStr | None = Field(None, description="Former keys, comma-separated, while rotating")
     allow_private_crm_addresses: bool = Field(False, description="A user may name an instance in a private network")
 
+    # webhooks, jobs, schedules
+    public_url: str | None = Field(None, description="The address CRMs call, as their signatures have it")
+    webhook_refresh_seconds: float = Field(60, gt=0, description="What webhooks brought is unified this often, at most")
+    jobs_at_once: int = Field(2, ge=1, description="Runs side by side, each of another owner")
+    schedule_timezone: str | None = Field(None, description="IANA zone of cron lines; default: UTC")
+
+    # alerts
+    alert_webhook_url: SecretStr | None = Field(None, description="Told of failures, in JSON; the address is a secret")
+    alert_email: Names = ()
+    smtp_host: str | None = None
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+
+    # what is kept; 0: for ever
+    keep_raw_days: int = Field(0, ge=0, description="Versions that no edit time depends on")
+    keep_published: int = Field(3, ge=1)
+    keep_docs_days: int = Field(30, ge=0)
+    keep_history_days: int = Field(
+        90, ge=0, description="Jobs that ended, webhooks that were taken in, runs' check results"
+    )
+
     # the server
+    log_file: Path | None = Field(None, description="Rotated at 10 MB, five are kept; default: standard error alone")
     max_body_mb: float = Field(2, gt=0, description="Of calls that have no limit of their own")
     cors_origins: Names = ()
     metrics_token: SecretStr | None = Field(None, description="Then /metrics asks for it as bearer")

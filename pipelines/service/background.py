@@ -1,0 +1,96 @@
+"""What works behind the requests: the inbox of webhooks and who empties it, jobs, schedules, alerts."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from pipelines.service import alerts, inbox
+from pipelines.service.draining import Drainer
+from pipelines.service.inbox import Inbox
+from pipelines.service.jobs import store as jobs_store
+from pipelines.service.jobs.kinds import REFRESH, SYNC
+from pipelines.service.jobs.runner import Runner
+from pipelines.service.jobs.store import Job
+from pipelines.service.resolving import Connections
+from pipelines.service.schedules import Scheduler
+from pipelines.state.database import now_us
+
+if TYPE_CHECKING:
+    from pipelines.service.context import Context
+
+logger = logging.getLogger("crosswalk.service")
+
+
+class Background:
+    """The workers of one service; there is one of it while the service runs: `context.background`.
+
+    Attributes:
+        connections: by owner and name, kept for some seconds.
+        inbox: what arrives; jobs: what runs.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.connections = Connections(context)
+        self.jobs = Runner(context, self._job_ended)
+        self._drainer = Drainer(context, self.connections, self._refresh)
+        self.inbox = Inbox(context.store, self._drainer.wake)
+        self._scheduler = Scheduler(context, self.jobs.wake)
+
+    def start(self) -> None:
+        """Begins; what an earlier service left is taken up."""
+        alerts.register()
+        self.context.background = self
+        self._watch()
+        for worker in (self.inbox, self._drainer, self.jobs, self._scheduler):
+            worker.start()
+
+    def stop(self) -> None:
+        """Ends in an order that loses nothing: no new work, then what arrived is written."""
+        for worker in (self._scheduler, self.inbox, self._drainer, self.jobs):
+            worker.stop()
+        self.context.background = None
+
+    def _refresh(self, owner: str, connection: str, needs_reading: bool) -> None:
+        """What webhooks brought is unified soon, but not at every one of them: one job in so many seconds.
+
+        The job is on disk before the events are closed, so that a crash in between costs a second look and no more.
+        """
+        kind = SYNC if needs_reading else REFRESH
+        params = {"scheduled": True, "push": "off"} if needs_reading else {"scheduled": True}
+        last = jobs_store.listed(self.context.store, owner, connection_name=connection, limit=20)
+        started = max((job.started_at or 0 for job in last if job.kind == kind), default=0)
+        pause = int(self.context.settings.webhook_refresh_seconds * 1_000_000)
+        next_at = max(now_us() + 1_000_000, started + pause)
+        with self.context.store.write() as store:
+            jobs_store.add(store, owner, kind, [connection], params, next_at=next_at)
+
+    def _job_ended(self, job: Job) -> None:
+        kind = "sync" if job.kind in (SYNC, REFRESH) else job.kind
+        if job.status in (jobs_store.FAILED, jobs_store.INTERRUPTED) or job.error:
+            self.context.metrics.failures.labels(kind).inc()
+        for row in (job.result or {}).get("rows", []):
+            for metric, value in row.items():
+                if isinstance(value, int):
+                    self.context.metrics.records.labels(str(row.get("stage")), metric).inc(value)
+        alerts.after_job(self.context, job)
+
+    def _watch(self) -> None:
+        store = self.context.store
+        self.context.metrics.ask(
+            "crosswalk_jobs", "Jobs that wait and run", ["status"],
+            lambda: [({"status": status}, number) for status, number in jobs_store.counts(store).items()],
+        )  # fmt: skip
+        self.context.metrics.ask(
+            "crosswalk_webhooks_waiting", "Webhooks that wait to be taken in", [],
+            lambda: [({}, sum(inbox.waiting(store).values()))],
+        )  # fmt: skip
+
+
+def background_of(context: Context) -> Background:
+    """The workers of a service that runs."""
+    found = context.background
+    if not isinstance(found, Background):
+        raise RuntimeError("the service's workers have not started")
+    return found

@@ -1,0 +1,117 @@
+"""The CRMs' own webhooks: `POST /api/webhooks/{connection}` (the default owner's), `/api/webhooks/{owner}/{connection}`.
+
+The mapping says how a delivery is proven and what it means. Whoever is not proven gets 401, whatever the reason; the
+reason is in the log. What is proven is on disk before it is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from pipelines.connections.connection import Connection
+from pipelines.connections.errors import SettingsError
+from pipelines.mapping.problems import MappingErrors
+from pipelines.service.arrivals import arrivals_of
+from pipelines.service.auth import CurrentContext, address_of
+from pipelines.service.background import Background, background_of
+from pipelines.service.context import Context
+from pipelines.service.errors import ServiceError
+from pipelines.service.inbox import InboxFull
+from pipelines.service.routing import router as make_router
+from pipelines.service.signatures import SCHEMES, BadSignature, Delivery, public_url, verify
+from pipelines.service.xml_body import NotReadable
+
+router = make_router("/api/webhooks", tag="webhooks")
+logger = logging.getLogger("crosswalk.service")
+REFUSED_A_MINUTE = 60
+MOST_BYTES = 1_048_576
+_BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {}}, "text/xml": {"schema": {}}}},
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The sender is not proven"},
+    413: {"description": "The body is too long"},
+    429: {"description": "Too many deliveries that were not proven"},
+    503: {"description": "It could not be stored; try again"},
+}
+
+
+@asynccontextmanager
+async def lifespan(context: Context) -> AsyncIterator[None]:
+    """The workers behind webhooks, jobs and schedules run while the service does."""
+    workers = Background(context)
+    workers.start()
+    try:
+        yield
+    finally:
+        await run_in_threadpool(workers.stop)
+
+
+@router.post("/{connection}", openapi_extra=_BODY, responses=_ANSWERS)
+async def receive(connection: str, request: Request, context: CurrentContext) -> Response:
+    """A CRM tells of a change in a connection of the default owner."""
+    return await _receive(context.settings.default_owner, connection, request, context)
+
+
+@router.post("/{owner}/{connection}", openapi_extra=_BODY, responses=_ANSWERS)
+async def receive_for(owner: str, connection: str, request: Request, context: CurrentContext) -> Response:
+    """A CRM tells of a change in an owner's connection."""
+    return await _receive(owner, connection, request, context)
+
+
+async def _receive(owner: str, name: str, request: Request, context: Context) -> Response:
+    body = await request.body()
+    workers = background_of(context)
+    try:
+        connection = await _connection(workers, owner, name)
+        webhook = connection.mapping.webhook
+        if webhook is None:
+            raise BadSignature("the mapping has no webhook")
+        said = verify(webhook, connection.webhook_secret, _delivery(request, body, context))
+    except (BadSignature, NotReadable, SettingsError, MappingErrors) as problem:
+        raise _refused(context, request, owner, name, problem) from None
+    try:
+        stored = await workers.inbox.store_async(arrivals_of(connection, said))
+    except (InboxFull, TimeoutError) as problem:
+        raise ServiceError(503, "Not stored; try again", headers={"Retry-After": "5"}) from problem
+    acknowledgement = SCHEMES[webhook.scheme].acknowledgement
+    if acknowledgement is not None:
+        kind, text = acknowledgement
+        return Response(text, media_type=kind)
+    outcomes = [one.outcome for one in stored]
+    duplicates = outcomes.count("duplicate")
+    return JSONResponse({"success": True, "stored": len(outcomes) - duplicates, "duplicates": duplicates})
+
+
+async def _connection(workers: Background, owner: str, name: str) -> Connection:
+    kept = workers.connections.kept(owner, name)
+    if isinstance(kept, Connection):
+        return kept
+    return await run_in_threadpool(workers.connections, owner, name)
+
+
+def _delivery(request: Request, body: bytes, context: Context) -> Delivery:
+    scope = request.scope
+    query = scope["query_string"].decode("latin-1")
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    path_and_query = path + (f"?{query}" if query else "")
+    seen = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}{path_and_query}"
+    url = public_url(path_and_query, context.settings.public_url, seen)
+    return Delivery(request.method, url, dict(request.headers), body, time.time())
+
+
+def _refused(context: Context, request: Request, owner: str, name: str, problem: Exception) -> ServiceError:
+    address = address_of(request)
+    said = context.redactor.text(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    logger.warning("webhook refused: owner %r, connection %r, from %s: %s", owner[:80], name[:80], address, said[:200])
+    context.metrics.failures.labels("webhook_refused").inc()
+    context.limits.check(f"webhooks-refused:{address}", REFUSED_A_MINUTE, 60, "Too many refused deliveries")
+    return ServiceError(401, "Unauthorized")
