@@ -1,4 +1,4 @@
-"""`crosswalk show`: connections, last runs, open failures."""
+"""`crosswalk show`: connections, last runs, open failures, conflicts, and what is held back."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ def _connection(name: str, project: Project) -> dict[str, str]:
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
-    from pipelines.state import intents, notices, runs
+    from pipelines.state import controls, intents, ledger, notices, runs
     from pipelines.state.database import open_state
 
     with open_state(owner) as state:
         last = runs.last(state, 5)
         failures = intents.failures(state)
         open_notices = notices.open_notices(state)
+        conflicts = ledger.last_conflicts(state, 20)
+        paused, never = controls.all_paused(state), controls.all_never_synced(state)
     at_work = holder(owner, "warehouse")
     return {
         "owner": owner.name,
@@ -62,6 +64,9 @@ def _owner(owner: Owner) -> dict[str, Any]:
             for run in last
         ],
         "failures": failures,
+        "conflicts": conflicts,
+        "paused": paused,
+        "never_synced": never,
         "notices": open_notices,
     }
 
@@ -85,3 +90,15 @@ def _print(facts: dict[str, Any]) -> None:
         print(f"  open failures: {len(owner['failures']) or 'none'}")
         for failure in owner["failures"][:20]:
             print(f"    {failure['connection']} {failure['entity']} {failure['record_key']}: {failure['error']}")
+        _print_held(owner)
+
+
+def _print_held(owner: dict[str, Any]) -> None:
+    """What people decided, and where both sides edited a field: the value that holds, and the one that does not."""
+    for pause in owner["paused"]:
+        print(f"  paused: {pause['connection']}: {pause['why']} ({pause['who']})")
+    for one in owner["never_synced"]:
+        print(f"  never synced: {one['connection']} {one['entity']} {one['source_id']}: {one['why']} ({one['who']})")
+    for one in owner["conflicts"]:
+        values = f"ours {one['ours'] or '(empty)'}, theirs {one['theirs'] or '(empty)'}"
+        print(f"  conflict: {one['record_key']} {one['field']}: {values}; kept {one['kept']} (owner: {one['rule']})")

@@ -102,6 +102,11 @@ def _find(scope: Scope, push: Push) -> Iterator[Problem]:
     for i, name in enumerate(find.by):
         if name not in scope.entity.fields:
             yield scope.unknown(("push", "find", "by", i), f"{name!r} is not mapped", name, scope.entity.fields)
+        elif scope.entity.fields[name].owner == "there" and push.create != "none":
+            said = f"{name} is owned there, so that no record that is created has it"
+            yield scope.problem(
+                ("push", "find", "by", i), said, of_value=True, remedy="find by a field that is written"
+            )
     if find.request is None and find.batch is None:
         yield scope.problem(("push", "find"), "has no call", remedy="add request or batch")
 

@@ -9,7 +9,7 @@ filled as (
                 'field': {{ f.name | literal }},
                 'is_link': {{ f.is_link | literal }},
                 'words': {{ f.words_sql }},
-                'new': case when {{ f.is_filled }} then to_json(ours.{{ f.name | ident }})::varchar end
+                'new': {% if f.owner == "there" %}null::varchar{% else %}case when {{ f.is_filled }} then to_json(ours.{{ f.name | ident }})::varchar end{% endif %}
             }{{ "," if not loop.last }}
             {% endfor %}
         ], recursive := true),

@@ -70,6 +70,7 @@ select
         when w.action = 'archive' then 'deleted in ' || w.source
         when w.action = 'create' then 'not in this CRM'
         when w.old is null or w.old = '[]' then 'empty there'
+        when w.keeper = 'here' and w.theirs_since > coalesce(w.since, '-infinity') then 'edited there; the field is ours'
         else 'differs'
     end as why,
     w.golden_id, w.record_key, w.source_id, w.field, w.old, w.new, w.since, w.source, w.theirs_since, w.keeper,

@@ -69,7 +69,7 @@ select
         when is_echo then 'it writes the value that was sent in its own way'
         when held is not null then held
         when rule = 'if_empty' and not is_empty then 'written only where it is empty'
-        when keeper = 'there' and not is_empty and not is_untouched then 'the CRM owns the field'
+        when keeper = 'there' then 'the CRM owns the field'
     end as left_because,
     left_because is null or left_because = 'the CRM owns the field' as is_contested,
     coalesce(is_contested and not is_empty and not is_untouched and {{ both_edited }}, false) as is_conflict,

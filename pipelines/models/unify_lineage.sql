@@ -27,7 +27,8 @@ select
     case when x.field is null then s.connection end as connection,
     case when x.field is null then s.source_id end as source_id,
     case when x.field is not null then x.pinned_at when t.is_weighed then t.f.since else s.first_modified_at end as since,
-    case when x.field is not null then 'pinned by ' || x.who when t.source_count = 1 then 'only source' else t.f.rule end as rule,
+    case when x.field is not null then 'pinned by ' || x.who when t.source_count = 1 then 'only source'
+        {%- for r in rules if r.there %} when t.f.field = {{ r.name | literal }} and s.connection in ({% for c in r.there %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %}) then 'owned by its CRM'{% endfor %} else t.f.rule end as rule,
 from told as t
 left join {{ plan.table("sources") }} as s
     on s.{{ id }} = t.{{ id }} and s.position = case when t.is_weighed then t.f.position else 1 end

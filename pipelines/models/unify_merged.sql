@@ -22,6 +22,9 @@ greatest(17179869184 - epoch(s.{{ r.name | ident }})::bigint, 0)
 {%- if r.derived %} + case when s.connection in ({% for c in r.derived %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %})
 {%- if r.name in edited_fields %} or coalesce(e.{{ r.name | ident }}, p.rank) & {{ edit }} = 0{% endif %} then 0 else {{ stated }} end{% else %} + {{ stated }}{% endif %}
 {%- endif %}
+{%- if r.there or r.here %} + case {% if r.there %}when s.connection in ({% for c in r.there %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %}) then 2 * {{ owner_unit }} {% endif -%}
+{% if r.here %}when s.connection in ({% for c in r.here %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %}) then 0 {% endif -%}
+else {{ owner_unit }} end{% endif %}
 {% endmacro %}
 with
 {% if edited_fields %}

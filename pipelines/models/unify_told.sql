@@ -55,6 +55,10 @@ select
         when d.is_frozen then 'its record is out of scope'
         when l.value = d.value then 'says the same'
         when starts_with(l.rule, 'pinned') then 'a pin outranks it'
+        when l.rule = 'owned by its CRM' then 'another CRM owns the field'
+        {% for r in rules if r.here %}
+        when d.field = {{ r.name | literal }} and list_contains({{ r.here | literals }}, d.connection) then 'the field is ours, not the CRM''s'
+        {% endfor %}
         when l.rule <> 'latest edit' then 'not the ' || l.rule
         when d.is_derived then 'made from other values'
         when d.since is null then 'when it was edited is unknown'

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.push import guards
+from pipelines.push import guards, report
 from pipelines.push.client import Client
 from pipelines.push.engine import Engine, Progress
 from pipelines.push.plan import SYNCED
@@ -241,8 +241,7 @@ def _note_conflicts(state: State, run_id: str, plan: Plan) -> None:
 
 
 def _conflict(row: Mapping[str, Any]) -> ledger.Conflict:
-    kept = "theirs" if row["keeper"] == "there" and row["action"] == "none" else "ours"
     return ledger.Conflict(
         row["connection"], row["entity"], row["golden_id"], row["record_key"], row["field"], row["new"], row["old"],
-        kept, row["keeper"], micros(row["since"]), micros(row["theirs_since"]),
+        report.kept(row), row["keeper"], micros(row["since"]), micros(row["theirs_since"]),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow.compute as pc
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
@@ -72,7 +73,8 @@ def tripped(
 def is_at_rest(plan: Plan, state: State) -> bool:
     """Whether applying the plan would neither write anything nor teach anything about what is normal."""
     known = baselines.load(state, plan.connection)
-    return plan.is_empty and not plan.stale and bool(known) and baseline(plan.stats).items() <= known.items()
+    is_quiet = plan.is_empty and not plan.stale and not pc.any(plan.rows["is_conflict"]).as_py()
+    return is_quiet and bool(known) and baseline(plan.stats).items() <= known.items()
 
 
 def baseline(stats: Mapping[str, float]) -> dict[tuple[str, str], float]:

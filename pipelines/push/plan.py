@@ -130,7 +130,7 @@ def _plan_entity(work: _Work, entity: str) -> pa.Table:
     schema = work.schemas[entity]
     fields = push_fields(work.connection.entities[entity], schema, work.schemas)
     context = _context(work, entity, schema, fields)
-    plan_inputs.register(work.con, work.state, work.connection, entity, fields)
+    plan_inputs.register(work.con, work.state, work.connection, entity)
     _reach_referenced(work, fields)
     deletions.find(work.con, work.state, work.connection, entity, context)
     _make_creates(work, entity, context)

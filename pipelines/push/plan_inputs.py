@@ -8,7 +8,6 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.connections.connection import Connection
-from pipelines.push.scope import PushField
 from pipelines.state import controls, intents, ledger, pins, registry, rows
 from pipelines.state.database import State
 from pipelines.state.push_tables import created, echoes, holds, never_sync
@@ -23,13 +22,10 @@ def has_pins(state: State, entity: str) -> bool:
     return next(pins.load(state, entity), None) is not None
 
 
-def register(
-    con: duckdb.DuckDBPyConnection, state: State, connection: Connection, entity: str, fields: Sequence[PushField]
-) -> None:
+def register(con: duckdb.DuckDBPyConnection, state: State, connection: Connection, entity: str) -> None:
     """Makes plan_echoes, plan_pins, plan_holds, plan_unfinished, plan_created and plan_never on the connection."""
     name = connection.name
-    all_echoes = any(field.owner == "there" for field in fields)
-    _lay(con, "plan_echoes", _schema(echoes, _ECHO), ledger.load_echoes(state, entity, name, rewritten=not all_echoes))
+    _lay(con, "plan_echoes", _schema(echoes, _ECHO), ledger.load_echoes(state, entity, name, rewritten=True))
     _lay(con, "plan_pins", _schema(pins_table, _PIN), pins.load(state, entity))
     _lay(con, "plan_holds", _schema(holds, _HOLD), pins.load_holds(state, entity))
     _lay(con, "plan_waiting", _schema(intents_table, _WAIT), intents.unfinished(state, name, entity))

@@ -6,13 +6,15 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+import pyarrow.compute as pc
+
 from pipelines.push.planned import WRITES, Plan
 
-SHOWN = ("entity", "action", "record", "golden_id", "field", "old", "new", "since", "source", "why")
+SHOWN = ("entity", "action", "record", "golden_id", "field", "old", "new", "since", "source", "why", "conflict")
 TITLES = {
     "records": "records", "unchanged": "unchanged", "update": "to update", "create": "to create", "link": "to link",
     "unlink": "to unlink", "archive": "to delete", "blocked": "blocked", "left": "fields left alone",
@@ -56,12 +58,23 @@ def reasons(plan: Plan) -> list[tuple[str, str, str, int]]:
     return [(*key, number) for key, number in found.most_common()]
 
 
+def conflicts(plan: Plan) -> int:
+    """How many fields were edited on both sides since the last sync."""
+    return int(pc.sum(plan.rows["is_conflict"]).as_py() or 0)
+
+
+def kept(row: Mapping[str, Any]) -> str:
+    """Of a field that both sides edited, whose value holds: theirs only where the CRM owns it."""
+    return "theirs" if row["keeper"] == "there" and row["action"] == "none" else "ours"
+
+
 def details(plan: Plan) -> Iterator[dict[str, Any]]:
     """Field by field: SHOWN, values as text for people."""
     for batch in plan.rows.to_batches(max_chunksize=10_000):
         for row in batch.to_pylist():
             row["record"] = row["record_key"] or "(new)"
             row |= {name: plain(row[name]) for name in ("old", "new")}
+            row["conflict"] = f"both edited, {kept(row)} kept" if row["is_conflict"] else ""
             row["since"] = "" if row["since"] is None else row["since"].strftime("%Y-%m-%d %H:%M")
             yield {name: "" if row[name] is None else row[name] for name in SHOWN}
 
@@ -79,14 +92,17 @@ def plain(value: str | None) -> str:
 def as_text(plan: Plan, *, with_details: bool = False) -> str:
     """The plan as plain lines."""
     lines = [headline(plan), *(f"! {guard}" for guard in plan.guard), *plan.notes]
+    if both := conflicts(plan):
+        lines.append(f"{both} fields were edited on both sides since the last sync; --details shows both values")
     for row in summary(plan):
         told = ", ".join(f"{row[name]} {title}" for name, title in TITLES.items() if row.get(name))
         lines.append(f"  {row['entity']}: {told or 'no records'}")
     lines += [f"  {n:>7} fields {action}: {why} ({entity})" for entity, action, why, n in reasons(plan)]
     if with_details:
         for row in details(plan):
+            say = "; ".join(filter(None, (row["why"], row["conflict"])))
             arrow = f"{row['old'] or '(empty)'} -> {row['new'] or '(empty)'}"
-            lines.append(f"{row['action']:8} {row['entity']} {row['record']} {row['field']}: {arrow} [{row['why']}]")
+            lines.append(f"{row['action']:8} {row['entity']} {row['record']} {row['field']}: {arrow} [{say}]")
     return "\n".join(lines)
 
 
@@ -95,7 +111,7 @@ def as_json(plan: Plan, *, with_details: bool = True) -> dict[str, Any]:
     said = {
         "plan_id": plan.plan_id, "connection": plan.connection, "owner": plan.owner, "kind": plan.kind,
         "made_at": plan.made_at, "headline": headline(plan), "guard": list(plan.guard), "notes": list(plan.notes),
-        "summary": summary(plan),
+        "summary": summary(plan), "conflicts": conflicts(plan),
         "reasons": [{"entity": e, "action": a, "why": w, "fields": n} for e, a, w, n in reasons(plan)],
     }  # fmt: skip
     return {**said, "details": list(details(plan))} if with_details else said
@@ -123,6 +139,7 @@ def as_html(plan: Plan) -> str:
         _table(
             ["entity", *TITLES.values()], [[r["entity"], *(r.get(name, 0) for name in TITLES)] for r in summary(plan)]
         ),
+        f"<p>{both} fields were edited on both sides since the last sync</p>" if (both := conflicts(plan)) else "",
         "<h2>Why</h2>",
         _table(["entity", "action", "why", "fields"], [list(row) for row in reasons(plan)]),
         "<h2>Field by field</h2>",

@@ -29,6 +29,12 @@ def paused(state: State, connection_name: str) -> str | None:
         return connection.execute(sa.select(pauses.c.why).where(pauses.c.connection == connection_name)).scalar()
 
 
+def all_paused(state: State) -> list[dict[str, Any]]:
+    """Every connection that is paused, why, by whom and since when (us)."""
+    with state.read() as connection:
+        return [dict(row) for row in connection.execute(sa.select(pauses)).mappings()]
+
+
 def never(state: State, connection_name: str, entity: str, source_id: str, *, why: str, who: str) -> None:
     """The record is never written again."""
     with state.write() as connection:

@@ -85,6 +85,13 @@ def note_conflicts(state: State, run_id: str, found: Sequence[Conflict]) -> None
                 rows.insert(connection, conflicts, [(run_id, *one, now)], names)
 
 
+def last_conflicts(state: State, number: int) -> list[dict[str, Any]]:
+    """The latest conflicts, the newest first; values are JSON text."""
+    query = sa.select(conflicts).order_by(conflicts.c.conflict_id.desc()).limit(number)
+    with state.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def load_echoes(
     state: State, entity: str, connection_name: str | None = None, *, rewritten: bool = False
 ) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,9 @@
 """Survivorship: the rule of each field, and the number by which one value outranks another (law L6).
 
-Each candidate value gets one whole number, its *rank*; the greatest wins. From the highest bit down it says: stated,
-not derived; what the field's own strategy prefers; since when (unknown ranks last); an edit, not the echo of our own
-write; the source's place. Because the place is unique within a golden record, no two candidates are equal.
+Each candidate value gets one whole number, its *rank*; the greatest wins. From the highest bit down it says: whose the
+field is (that CRM's own, anybody's, ours); stated, not derived; what the field's own strategy prefers; since when
+(unknown ranks last); an edit, not the echo of our own write; the source's place. Because the place is unique within a
+golden record, no two candidates are equal.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ EDIT = 2**24
 SINCE_UNIT = 2**25
 """Bits 25 to 87: microseconds since 1970 plus EPOCH; 0 where the moment is unknown."""
 EPOCH = 2**61
-PREFERENCE = 2**90
-"""Bits 90 to 125: what the strategy prefers, such as the longer text."""
-STATED = 2**126
-"""Bit 126: set unless the mapping made the value from others, or we wrote what another mapping may have made."""
+PREFERENCE = 2**88
+"""Bits 88 to 123: what the strategy prefers, such as the longer text."""
+STATED = 2**124
+"""Bit 124: set unless the mapping made the value from others, or we wrote what another mapping may have made."""
+OWNER = 2**125
+"""Bits 125 and 126: 2 where the CRM owns the field, 0 where we do, else 1."""
 
 NUMBERS = {
     "places": PLACES,
@@ -33,7 +36,11 @@ NUMBERS = {
     "epoch": EPOCH,
     "preference_unit": PREFERENCE,
     "stated": STATED,
+    "owner_unit": OWNER,
 }
+
+OWNED = ("latest", "trusted", "most_complete", "most_frequent")
+"""Strategies under which a field can have an owner; what is strictest holds for all."""
 
 SAYS = {
     "latest": "latest edit",
@@ -53,6 +60,7 @@ class Rule:
     Attributes:
         strategy: a survivorship of the schema, or `earliest` for `created_at`.
         derived: connections whose mapping makes the value from others.
+        there, here: connections that own the field, and those for which we do; lists of all sources have no owner.
         order: with trusted: connections, the most trusted first; with strictest: values, the strictest first.
         to: with a reference: the entity it points to.
         main: with a list such as `emails`: the field that holds the main one, `email`.
@@ -66,6 +74,8 @@ class Rule:
     order: tuple[str, ...] = ()
     to: str | None = None
     main: str | None = None
+    there: tuple[str, ...] = ()
+    here: tuple[str, ...] = ()
 
     @property
     def says(self) -> str:
@@ -120,7 +130,7 @@ def plan_of(schema: CanonicalEntity, sources: Sequence[Source], entities: Collec
 
 
 def _rule(name: str, spec: CanonicalField, schema: CanonicalEntity, sources: Sequence[Source]) -> Rule:
-    derived = tuple(sorted(s.name for s in sources if name in s.derived.get(schema.entity, frozenset())))
+    derived, there, here = (_those(sources, part, schema.entity, name) for part in ("derived", "there", "here"))
     strategy = "earliest" if name == "created_at" else spec.survivorship
     is_list = spec.type == "list"
     if strategy == "union" and not is_list:
@@ -134,7 +144,14 @@ def _rule(name: str, spec: CanonicalField, schema: CanonicalEntity, sources: Seq
         tuple(spec.trust if strategy == "trusted" else spec.values or ()),
         spec.to,
         _main(name, spec, schema),
+        there if strategy in OWNED else (),
+        here if strategy in OWNED else (),
     )
+
+
+def _those(sources: Sequence[Source], part: str, entity: str, name: str) -> tuple[str, ...]:
+    """The connections that name the field in this part of what is known of them."""
+    return tuple(sorted(source.name for source in sources if name in getattr(source, part).get(entity, ())))
 
 
 def _main(name: str, spec: CanonicalField, schema: CanonicalEntity) -> str | None:

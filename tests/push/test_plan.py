@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push.guards import baseline, is_at_rest
 from pipelines.push.plan import Pilot, plan
 from pipelines.push.planned import Plan, PlanError, load_plan
 from pipelines.state import baselines, controls, intents, ledger, pins
@@ -145,22 +146,60 @@ def test_a_value_that_another_record_has_is_not_written_where_values_are_unique(
     }
 
 
-def test_the_crm_may_own_a_field(warehouse: Any, planned: Any, state: State) -> None:
+def test_what_the_crm_owns_is_never_written(warehouse: Any, planned: Any, connect: Any) -> None:
     warehouse.record("g1", "north", "contacts", "1", company="Theirs")
     warehouse.golden("contacts", "g1", company="Ours")
-    assert rows(planned(), "action", "why") == [("none", "the CRM owns the field")]
-    settle(state, "north:1", "company", '"Theirs"', '"Theirs"')  # not edited there since we wrote it
-    assert rows(planned(), "action", "new") == [("update", '"Ours"')]
+    warehouse.record("g2", "north", "contacts", "2")
+    warehouse.golden("contacts", "g2", company="Ours")
+    assert rows(planned(), "action", "why") == [("none", "the CRM owns the field")] * 2
+    warehouse.record("g3", "south", "contacts", "3", company="Ours", first_name="Ann")
+    warehouse.golden("contacts", "g3", company="Ours", first_name="Ann")
+    made = planned(connect(creating("all")))
+    assert [row["field"] for row in made.rows.to_pylist() if row["action"] == "create"] == ["first_name"]
+
+
+def test_what_is_ours_is_written_back_over_the_crms_edit(warehouse: Any, planned: Any, connect: Any) -> None:
+    def ours(mapping: Any) -> None:
+        mapping["entities"]["contacts"]["fields"]["email"] = {"path": "email", "owner": "here"}
+
+    key = warehouse.record("g1", "north", "contacts", "1", email="theirs@x.org")
+    warehouse.edit(key, "contacts", "email", "2026-02-02T00:00:00Z")
+    warehouse.golden("contacts", "g1", since="2026-01-20T00:00:00Z", email="ours@x.org")
+    assert rows(planned(connect(ours)), "action", "new", "why") == [
+        ("update", '"ours@x.org"', "edited there; the field is ours")
+    ]
 
 
 def test_both_sides_edited_is_a_conflict(warehouse: Any, planned: Any, state: State) -> None:
     synced = datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000
     baselines.save(state, "north", "r0", {("", "synced_at"): synced})
-    for number, since in (("1", "2026-02-03T00:00:00Z"), ("2", "2026-01-20T00:00:00Z")):
-        key = warehouse.record(f"g{number}", "north", "contacts", number, email="theirs@x.org")
-        warehouse.edit(key, "contacts", "email", "2026-02-02T00:00:00Z")
-        warehouse.golden("contacts", f"g{number}", since=since, email="ours@x.org")
-    assert rows(planned(), "record_key", "is_conflict") == [("north:1", True), ("north:2", False)]
+    for number, field, since in (
+        ("1", "email", "2026-02-03T00:00:00Z"),
+        ("2", "email", "2026-01-20T00:00:00Z"),
+        ("3", "company", "2026-02-03T00:00:00Z"),
+    ):
+        key = warehouse.record(f"g{number}", "north", "contacts", number, **{field: "theirs@x.org"})
+        warehouse.edit(key, "contacts", field, "2026-02-02T00:00:00Z")
+        warehouse.golden("contacts", f"g{number}", since=since, **{field: "ours@x.org"})
+    made = planned()
+    assert sorted(rows(made, "record_key", "is_conflict")) == [
+        ("north:1", True), ("north:2", False), ("north:3", True),
+    ]  # fmt: skip
+    assert not is_at_rest(made, state)
+
+
+def test_an_empty_plan_with_a_conflict_is_carried_out_so_that_it_is_recorded(
+    warehouse: Any, planned: Any, state: State
+) -> None:
+    synced = datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000
+    key = warehouse.record("g1", "north", "contacts", "1", company="theirs@x.org")
+    warehouse.golden("contacts", "g1", since="2026-02-03T00:00:00Z", company="ours@x.org")
+    made = planned()
+    baselines.save(state, "north", "r0", {("", "synced_at"): synced, **baseline(made.stats)})
+    assert is_at_rest(planned(), state)
+    warehouse.edit(key, "contacts", "company", "2026-02-02T00:00:00Z")
+    assert made.is_empty
+    assert not is_at_rest(planned(), state)
 
 
 def test_a_pin_overrides_the_golden_value(warehouse: Any, planned: Any, state: State) -> None:
