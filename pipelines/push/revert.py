@@ -7,7 +7,7 @@ pushed again until its golden value changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.units import same_json
-from pipelines.state import ledger
+from pipelines.state import ledger, runs
 from pipelines.state.database import State
 from pipelines.warehouse.build import exists
 from pipelines.warehouse.models import ident, literal
@@ -44,7 +44,12 @@ def revert(
         state: the owner's state; only read.
         schemas: canonical entities by name.
         archive_created: also delete, in the CRM, the records that the run created.
+
+    Raises:
+        UnknownRunError: there was no such run.
     """
+    if not runs.is_known(state, run_id):
+        raise UnknownRunError(run_id, runs.near(state, run_id))
     lines = [line for line in ledger.of_run(state, run_id, connection.name) if line["status"] == "done"]
     rows: list[Row] = []
     counts: dict[str, dict[str, int]] = {}
@@ -61,6 +66,16 @@ def revert(
         run_id=run_id, made_at=datetime.now(UTC).isoformat(),
         notes=() if lines else (f"run {run_id} wrote nothing to {connection.name}",),
     )  # fmt: skip
+
+
+class UnknownRunError(Exception):
+    """There was no such run."""
+
+    exit_code = 2
+
+    def __init__(self, run_id: str, near: Sequence[str]) -> None:
+        like = f"; runs with such a name: {', '.join(near)}" if near else ", nor any other"
+        super().__init__(f"there is no run {run_id}{like}")
 
 
 class _Entity:

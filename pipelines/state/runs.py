@@ -6,12 +6,14 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from pipelines.state import rows
 from pipelines.state.database import State, now_us
+from pipelines.state.push_tables import ledger
 from pipelines.state.tables import run_counts, runs
 
 
@@ -73,6 +75,28 @@ def last(state: State, number: int = 10) -> list[dict[str, Any]]:
         {**row, "connections": json.loads(row["connections"]), "summary": json.loads(row["summary"] or "{}")}
         for row in found
     ]
+
+
+def is_known(state: State, run_id: str) -> bool:
+    """Whether there was such a run: it was noted, or it has written something."""
+    noted, wrote = sa.select(runs.c.run_id), sa.select(ledger.c.run_id)
+    with state.read() as connection:
+        found = [connection.execute(q.where(q.selected_columns[0] == run_id).limit(1)).first() for q in (noted, wrote)]
+    return any(found)
+
+
+def near(state: State, run_id: str, number: int = 3) -> list[str]:
+    """The runs whose ids are most like this one; of equals the newest first."""
+    with state.read() as connection:
+        known = [str(row[0]) for row in connection.execute(sa.select(runs.c.run_id).order_by(runs.c.run_id.desc()))]
+    return get_close_matches(run_id, known, number, 0.0)
+
+
+def wrote_to(state: State, run_id: str) -> list[str]:
+    """The connections that a run wrote to."""
+    query = sa.select(ledger.c.connection).where(ledger.c.run_id == run_id).distinct()
+    with state.read() as connection:
+        return sorted(str(row[0]) for row in connection.execute(query))
 
 
 def abandoned(state: State, alive: Iterable[str] = ()) -> list[str]:

@@ -12,8 +12,9 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.apply import Applied, apply
 from pipelines.push.plan import plan
 from pipelines.push.planned import Plan
-from pipelines.push.revert import revert
+from pipelines.push.revert import UnknownRunError, revert
 from pipelines.staging.read_back import RecordReader
+from pipelines.state import runs
 from pipelines.state.database import State
 from pipelines.wire.limiter import Limiter
 
@@ -135,9 +136,18 @@ def test_created_records_are_archived_only_when_asked(bench: Bench, connect: Any
 
 
 def test_a_run_that_wrote_nothing_says_so(bench: Bench, connect: Any) -> None:
+    runs.start(bench.state, ["north"], "r9")
     made = revert("r9", connect(), bench.warehouse.con, bench.state, bench.schemas)
     assert made.is_empty
     assert made.notes == ("run r9 wrote nothing to north",)
+
+
+def test_a_run_that_never_was_is_an_error_that_names_the_nearest(bench: Bench, connect: Any) -> None:
+    for number in ("20261120T064713-9f3a61", "20261121T064713-000000", "20250101T000000-000000"):
+        runs.start(bench.state, ["north"], number)
+    with pytest.raises(UnknownRunError, match=r"no run 20261120T064713-9f3a62.*: 20261120T064713-9f3a61, ") as raised:
+        revert("20261120T064713-9f3a62", connect(), bench.warehouse.con, bench.state, bench.schemas)
+    assert raised.value.exit_code == 2
 
 
 def linked(mapping: Any) -> None:
