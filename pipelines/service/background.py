@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pipelines.service import alerts, inbox
+from pipelines.service import alerts, inbox, syncing
 from pipelines.service.draining import Drainer
 from pipelines.service.inbox import Inbox
 from pipelines.service.jobs import store as jobs_store
@@ -34,7 +34,7 @@ class Background:
         self.context = context
         self.connections = Connections(context)
         self.jobs = Runner(context, self._job_ended)
-        self._drainer = Drainer(context, self.connections, self._refresh)
+        self._drainer = Drainer(context, self.connections, self.changed)
         self.inbox = Inbox(context.store, self._drainer.wake)
         self._scheduler = Scheduler(context, self.jobs.wake)
 
@@ -52,8 +52,10 @@ class Background:
             worker.stop()
         self.context.background = None
 
-    def _refresh(self, owner: str, connection: str, needs_reading: bool) -> None:
-        """What webhooks brought is unified soon, but not at every one of them: one job in so many seconds.
+    def changed(self, owner: str, connection: str, needs_reading: bool) -> None:
+        """What came by itself is unified soon, but not at every piece of it: one job in so many seconds.
+
+        `needs_reading`: it is not in the raw log yet; only a sync gets it.
 
         The job is on disk before the events are closed, so that a crash in between costs a second look and no more.
         """
@@ -74,6 +76,7 @@ class Background:
             for metric, value in row.items():
                 if isinstance(value, int):
                     self.context.metrics.records.labels(str(row.get("stage")), metric).inc(value)
+        syncing.after_job(self.context, job)
         alerts.after_job(self.context, job)
 
     def _watch(self) -> None:

@@ -14,13 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from requests.adapters import BaseAdapter
+
 from pipelines.commands import rest
 from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.connections.locks import TAKING_IN, LockHeld, lock
 from pipelines.mapping.problems import MappingErrors
 from pipelines.service import inbox
+from pipelines.service.connections import allowed
 from pipelines.service.events import Meaning, Unmappable, meaning
+from pipelines.service.guarded_calls import GuardedAdapter
+from pipelines.state import service_connections
 
 if TYPE_CHECKING:
     from pipelines.extract.told import Told
@@ -103,7 +108,7 @@ class Drainer:
             batch = _Batch(connection, inbox.latest_of(self._context.store, owner, name))
             for event in events:
                 batch.add(event)
-            batch.take(self._context.state_of(connection.owner))
+            batch.take(self._context.state_of(connection.owner), self._adapter(connection))
         except (SettingsError, MappingErrors) as problem:
             return self._set_aside(events, f"the connection cannot be used: {self._context.redactor.text(problem)}")
         except LockHeld:
@@ -119,6 +124,12 @@ class Drainer:
         if len(events) == BATCH:
             self._news.set()
         return len(batch.outcomes)
+
+    def _adapter(self, connection: Connection) -> GuardedAdapter | None:
+        """Who connected over the API named an address, which leads only where users may go."""
+        if service_connections.get(self._context.state_of(connection.owner), connection.name) is None:
+            return None
+        return GuardedAdapter(allowed(self._context), connection.wire.concurrency)
 
     def _set_aside(self, events: list[dict[str, Any]], reason: str) -> int:
         inbox.close(self._context.store, [(e["inbox_id"], inbox.SET_ASIDE, reason) for e in events])
@@ -173,7 +184,7 @@ class _Batch:
 
         return self.told.setdefault(entity, Told())
 
-    def take(self, state: Any) -> None:
+    def take(self, state: Any, adapter: BaseAdapter | None) -> None:
         """Into the raw log; pointers of a connection that was never read are left to its first sync."""
         is_pointer = all(not one.records for one in self.told.values())
         if not self.told:
@@ -186,7 +197,7 @@ class _Batch:
         owner = self.connection.owner
         with lock(owner, f"extract-{self.connection.name}", TAKING_IN, wait_seconds=2):
             rest.disturb(owner)
-            taken = take_told(self.connection, self.told, state=state)
+            taken = take_told(self.connection, self.told, state=state, adapter=adapter)
             rest.disturb(owner)
         self.has_taken = any(read.new or read.changed or read.deleted for read in taken.reads)
         self.needs_reading = bool(taken.unanswered)

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from pipelines.connections.connection import Connection
-from pipelines.connections.errors import NoCredentials, SettingsError
-from pipelines.connections.resolve import SANDBOX_OWNER, resolve
+from pipelines.connections.errors import SettingsError
 from pipelines.mapping.problems import MappingErrors
+from pipelines.service.connections import resolve_for
 
 if TYPE_CHECKING:
     from pipelines.service.context import Context
@@ -54,27 +54,13 @@ class Connections:
     def _find(self, owner: str, name: str) -> Found:
         found: Found
         try:
-            found = self._resolved(owner, name)
+            found = resolve_for(self._context, owner, name)
         except (SettingsError, MappingErrors) as problem:
             found = problem
+        except ValueError:  # a name that no owner can have
+            found = SettingsError("there is no such owner")
         with self._lock:
             self._kept[owner, name] = (time.monotonic(), found)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return found
-
-    def _resolved(self, owner: str, name: str) -> Connection:
-        context = self._context
-        is_emulated = owner == SANDBOX_OWNER and context.sandbox is not None
-        emulated = _variables_of(context) if is_emulated else None
-        found = resolve(name, context.project, environment=context.environment, sandbox_environment=emulated)
-        if found.owner.name != owner:
-            raise NoCredentials(name, [f"a connection of owner {owner}"])
-        return found
-
-
-def _variables_of(context: Context) -> dict[str, str]:
-    handle = context.sandbox
-    if handle is None:
-        return {}
-    return {key: value for crm in handle.crms for key, value in handle.environment(crm).items()}

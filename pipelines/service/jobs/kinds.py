@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pipelines
-from pipelines.connections.resolve import SANDBOX_OWNER
+from pipelines.service.connections import child_environment
 from pipelines.service.jobs.store import Job
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ def command_of(context: Context, job: Job) -> list[str]:
     words += ["--push", said["push"]] if said.get("push") else []
     words += ["--full-refresh"] if said.get("full_refresh") else []
     words += ["--allow-mass-change"] if said.get("allow_mass_change") else []
-    if job.owner == SANDBOX_OWNER and context.sandbox is not None:
-        return [*words, "--sandbox"]
     return [*words, "--owner", job.owner]
 
 
@@ -47,4 +45,4 @@ def environment_of(context: Context) -> dict[str, str]:
     """What the process sees: what this one sees, and the settings' variables."""
     home = str(Path(pipelines.__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    return {**os.environ, **context.environment, "PYTHONPATH": path}
+    return {**os.environ, **child_environment(context), "PYTHONPATH": path}

@@ -108,6 +108,9 @@ class Runner:
                 self._work[job.job_id] = _Work(job, Child(job.job_id, self.folder))
             else:  # a function bears being run again
                 store.again(self._context.store, job.job_id, now_us(), result=None, error=NO_REPORT)
+        for left in self.folder.glob("*.lock"):  # of jobs that were closed, but not tidied up after
+            if left.stem not in self._work:
+                Child(left.stem, self.folder).tidy()
 
     def _run(self) -> None:
         while not self._ending.is_set():
