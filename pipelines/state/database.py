@@ -95,6 +95,7 @@ def _sqlite(owner: Owner) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(owner.state)),
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        hide_parameters=True,  # they are people's data, and an error's text goes to logs
     )
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
@@ -133,7 +134,9 @@ def _postgres(url: str, owner: Owner) -> sa.Engine:
     if target.drivername in {"postgres", "postgresql"}:
         target = target.set(drivername="postgresql+psycopg")
     schema = schema_of(owner)
-    engine = sa.create_engine(target, connect_args={"options": f'-csearch_path="{schema}"'})
+    engine = sa.create_engine(target, connect_args={"options": f'-csearch_path="{schema}"'}, hide_parameters=True)
     with engine.begin() as connection:
+        # "if not exists" alone fails where two processes make the same schema at once
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": version.MIGRATION_LOCK})
         connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
     return engine

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import jwt
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
 from pipelines.service.app import ROUTES, create_app
 from pipelines.service.context import Context, open_context
+from pipelines.state.database import open_state
 
 JWT_SECRET = "a secret of the tests, thirty-two bytes or more"
+STORES = ("sqlite", "postgres")
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
 
@@ -42,9 +49,63 @@ def context_of() -> Callable[[TestClient], Context]:
     return lambda client: client.app.state.context  # type: ignore[attr-defined,no-any-return]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The same tests run on both stores; a file may say `STORES = ("sqlite",)` where the store cannot matter."""
+    if "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", getattr(metafunc.module, "STORES", STORES), indirect=True)
+
+
+def _postgres() -> ModuleType:
+    name = "service_postgres"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("postgres.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server for this session: its URL without a database."""
+    module = _postgres()
+    with ExitStack() as running:
+        try:
+            url = running.enter_context(module.server())
+        except module.NotHere as problem:
+            pytest.skip(f"no tests on PostgreSQL: {problem}")
+        yield url
+
+
 @pytest.fixture
-def project(tmp_path: Path, project_root: Path) -> Project:
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the states of a test lie: SQLite files in its data folder, or a PostgreSQL database that was emptied."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    if request.param == "sqlite":
+        return "sqlite"
+    server = request.getfixturevalue("postgres")
+    _postgres().empty(server)
+    monkeypatch.setenv("DATABASE_URL", f"{server}/postgres")
+    return "postgres"
+
+
+@pytest.fixture(scope="session")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose tables are made: copying it is faster than making them at each test."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("DATABASE_URL", raising=False)
+        owner = Owner(SERVICE_OWNER, tmp_path_factory.mktemp("made"))
+        open_state(owner).close()
+    return owner.state
+
+
+@pytest.fixture
+def project(tmp_path: Path, project_root: Path, made_store: Path) -> Project:
     """This checkout's mappings and schemas, a data folder of the test's own, and nobody's `.dlt`."""
+    store = Owner(SERVICE_OWNER, tmp_path / "data").state
+    store.parent.mkdir(parents=True)
+    shutil.copy(made_store, store)
     root = tmp_path / "project"
     root.mkdir()
     for folder in ("mappings", "schemas"):
@@ -53,13 +114,13 @@ def project(tmp_path: Path, project_root: Path) -> Project:
 
 
 @pytest.fixture
-def serve(project: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Serve:
+def serve(project: Project, database: str, request: pytest.FixtureRequest) -> Serve:
     """Starts a service with the variables given: `with serve(JWT_SECRET="...") as client`.
 
     A test file that has `ROUTES = ("health", ...)` gets a service of these modules alone.
     """
+    del database  # it is where the states lie
     routes = getattr(request.module, "ROUTES", ROUTES)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
 
     @contextmanager
     def started(**environment: str) -> Iterator[TestClient]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.testclient import TestClient
 
 ROUTES = ("health",)
+STORES = ("sqlite",)
 
 
 def test_it_is_alive_ready_and_counted(client: TestClient) -> None:

@@ -230,9 +230,12 @@ def test_one_bad_entry_fails_alone(call: Sync, stored: Sync, bad: Any) -> None:
 
 
 def test_a_500_tells_a_request_id_and_no_internals(client: TestClient, context_of: Any, stored: Sync) -> None:
-    with context_of(client).store.write() as connection:
+    store = context_of(client).store
+    with store.write() as connection:
         connection.execute(sa.text("ALTER TABLE tenants RENAME TO gone"))
     response = client.post(PATH, json={"users": [user(1)]}, headers={"Authorization": f"Bearer {wrapper_token()}"})
+    with store.write() as connection:
+        connection.execute(sa.text("ALTER TABLE gone RENAME TO tenants"))
     assert response.status_code == 500
     assert response.json() == {
         "success": False, "error": "Internal server error during sync", "details": response.headers["x-request-id"],

@@ -93,7 +93,8 @@ def write_one_by_one(connection: sa.Connection, writing: Writing, entries: Seque
 
 
 def look_up(connection: sa.Connection, organisation: str, entries: Iterable[Entry]) -> Known:
-    """All users that the entries name, in one query."""
+    """All users that the entries name, in one query; those of entries that fail anyhow are not asked for."""
+    entries = [entry for entry in entries if entry.error is None]
     external_ids = {entry.external_id for entry in entries if entry.external_id is not None}
     emails = {key for entry in entries if (key := entry.email_key) is not None}
     found = connection.execute(
