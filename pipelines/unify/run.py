@@ -33,6 +33,7 @@ TEMPORARY = (
     "pins",
     "answers",
     "applied_pins",
+    "never_wanted",
 )
 
 
@@ -45,7 +46,8 @@ class UnifyCounts:
     """What became of one entity.
 
     Attributes:
-        records: staged records; each is in exactly one golden record (law L1, counted at every build).
+        records: staged records that are or were in scope; each is in exactly one golden record (law L1, counted at
+            every build).
         golden: golden records that live.
         merged: golden ids that became part of an older one.
         split: golden ids that lost records to another.
@@ -160,8 +162,8 @@ class _Entities:
 
     def _build(self, plan: Plan, *, is_partial: bool, is_first: bool) -> UnifyCounts:
         con = self.con
-        stage(con, plan, self.tables)
         golden_ids.mirror(con, self.state, plan)
+        stage(con, plan, self.tables, golden_ids.registry_table(plan))
         self._map_targets(plan)
         remembered.load_answers(con, self.state, plan)
         self.find(con, plan)

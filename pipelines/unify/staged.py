@@ -25,23 +25,45 @@ TRAILING_COLUMNS = {"custom": "JSON", "raw_hash": "VARCHAR", "values_hash": "UBI
 EDITS = {"record_key": "VARCHAR", "field": "VARCHAR", "edited_at": "TIMESTAMPTZ", "is_echo": "BOOLEAN"}
 
 
-def stage(con: duckdb.DuckDBPyConnection, plan: Plan, tables: frozenset[str]) -> None:
+def stage(con: duckdb.DuckDBPyConnection, plan: Plan, tables: frozenset[str], registry: str) -> None:
     """Makes the temporary views `staged` and `edits`, and the table `edited`, of the entity.
+
+    A record that its mapping's `where` leaves out is not unified, unless it was before: then it is frozen.
 
     Args:
         tables: all that the warehouse has, as schema.table.
+        registry: table of the records that have a golden id.
     """
     fields = {rule.name: rule.type for rule in plan.rules}
-    _view(con, tables, "staged", f"staging.{plan.entity}", {**SYSTEM_COLUMNS, **fields, **TRAILING_COLUMNS})
+    columns = {**SYSTEM_COLUMNS, **fields, **TRAILING_COLUMNS}
+    _view(con, tables, "staged", f"staging.{plan.entity}", columns, _without_never_wanted(con, plan, tables, registry))
     _view(con, tables, "edits", f"staging.{plan.entity}_edits", EDITS)
     temp(con, "edited")
 
 
+def _without_never_wanted(con: duckdb.DuckDBPyConnection, plan: Plan, tables: frozenset[str], registry: str) -> str:
+    """SQL that leaves out the records that were never in scope; nothing where there are none."""
+    if f"staging.{plan.entity}" not in tables:
+        return ""
+    con.execute(
+        f"""create or replace temp table never_wanted as
+            select record_key from staging.{plan.entity} where not is_in_scope
+            and record_key not in (select record_key from {registry})"""
+    )
+    found = con.execute("select 1 from never_wanted limit 1").fetchall()
+    return " anti join never_wanted using (record_key)" if found else ""
+
+
 def _view(
-    con: duckdb.DuckDBPyConnection, tables: frozenset[str], name: str, table: str, columns: dict[str, str]
+    con: duckdb.DuckDBPyConnection,
+    tables: frozenset[str],
+    name: str,
+    table: str,
+    columns: dict[str, str],
+    narrowed: str = "",
 ) -> None:
     if table in tables:
-        query = f"from {table}"
+        query = f"from {table}{narrowed}"
     else:
         query = (
             "select " + ", ".join(f'null::{kind} as "{column}"' for column, kind in columns.items()) + " where false"

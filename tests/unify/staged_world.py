@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from pathlib import Path
@@ -122,6 +122,14 @@ class World:
         casts = ", ".join(f'"{name}"::{kind} as "{name}"' for name, kind in columns.items())
         _make(self.con, f"staging.{entity}", table, casts)
         _make(self.con, f"staging.{entity}_edits", edits, "*")
+
+    def stage_frozen(self, entity: str, records: Iterable[Record]) -> None:
+        """Replaces what is staged of the entity; what is out of scope now was in scope, and unified, before."""
+        rows = list(records)
+        if not all(row.is_in_scope for row in rows):
+            self.stage(entity, [replace(row, is_in_scope=True) for row in rows])
+            self.unify()
+        self.stage(entity, rows)
 
     def unify(self, **more: Any) -> dict[str, UnifyCounts]:
         sources: Sequence[Source] = self.sources or [Source(name) for name in "abcd"]

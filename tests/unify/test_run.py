@@ -231,3 +231,14 @@ def test_a_record_made_by_us_is_known_to_be_the_one_it_was_made_for(world: Any, 
     world.stage("contacts", [contact("a:1", nickname="ann"), contact("a:2", nickname="bob"), contact("b:9")])
     world.unify()
     assert heard == [("a:1", "b:9", "same")]
+
+
+def test_what_was_never_in_scope_is_nobodys_and_what_leaves_it_is_frozen(small: Any, contact: Any) -> None:
+    small.stage("contacts", [contact("a:1", rating="A"), contact("a:2", rating="B", is_in_scope=False)])
+    assert small.unify()["contacts"].records == 1
+    assert {row.get("rating") for row in small.golden()} == {"A"}
+    small.stage("contacts", [contact("a:1", rating="A", is_in_scope=False), contact("a:2", rating="B")])
+    assert small.unify()["contacts"].new == 1
+    assert {row.get("rating") for row in small.golden()} == {"A", "B"}
+    scope = small.con.execute("select record_key, is_in_scope from unified.contact_sources order by all").fetchall()
+    assert scope == [("a:1", False), ("a:2", True)]

@@ -32,7 +32,7 @@ def test_each_field_with_its_source_and_what_was_rejected(world: Any, contact: A
     ]
     for record in records:
         record.values["nickname"] = "ann"
-    world.stage("contacts", records)
+    world.stage_frozen("contacts", records)
     world.unify()
     shown = show(world.con, world.schemas, world.ids()["a:1"], sources)
     assert shown is not None

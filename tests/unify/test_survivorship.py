@@ -34,7 +34,7 @@ def golden(world: Any, *records: Any) -> dict[str, Any]:
     """The one golden record of these."""
     for record in records:
         record.values.setdefault("nickname", "one")
-    world.stage("contacts", records)
+    world.stage_frozen("contacts", records)
     world.unify()
     (found,) = world.golden()
     return dict(found)
