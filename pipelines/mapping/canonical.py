@@ -117,6 +117,11 @@ class CanonicalField(Strict):
     reso: str | None = Field(None, description="Name in the RESO Data Dictionary, where it has one")
     personal: Literal["none", "name", "contact", "location", "sensitive"] = "none"
     survivorship: Survivorship = "latest"
+    joined_from: list[str] = Field(
+        default_factory=list,
+        description="Fields whose texts together are this one, where one of them was edited later than it, or where "
+        "nobody states it but as what a CRM made from such fields",
+    )
     trust: list[str] = Field(default_factory=list, description="With trusted: connections, the most trusted first")
     checks: list[Check] = Field(default_factory=list)
 

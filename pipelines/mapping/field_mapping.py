@@ -39,7 +39,7 @@ class FieldMapping(Strict):
     unit: float = Field(1.0, gt=0, description="Theirs times unit is ours: 0.01 for cents")
     time_format: str | None = Field(None, description="strptime format, or epoch_seconds, epoch_ms; default ISO 8601")
     write: Literal["always", "if_empty", "never"] | None = Field(
-        None, description="Default: always; for join, split, const and sql: never"
+        None, description="Default: always; for join, split, const, sql and computed: never"
     )
     write_to: Path | None = Field(None, description="Name used when writing, where it differs from the one read")
     write_format: str | None = Field(
@@ -47,6 +47,9 @@ class FieldMapping(Strict):
     )
     blank: Literal["empty", "unknown"] = Field(
         "empty", description="unknown: where it is empty, the CRM may only not show it, as in a list of short records"
+    )
+    computed: bool = Field(
+        False, description="The CRM makes it from others of its fields: never written, and no edit of its own"
     )
     unique: bool = Field(False, description="No two records of the CRM have one value: what another has is not written")
     owner: Literal["here", "there", "latest"] = Field("latest", description="Whose value holds when both sides edited")
@@ -62,6 +65,8 @@ class FieldMapping(Strict):
             raise ValueError("say exactly one of path, first_of, all_of, each, join, split, const, sql")
         if self.split is not None and self.part is None:
             raise ValueError("split needs part: first, rest, last or before_last")
+        if self.computed and self.write not in (None, "never"):
+            raise ValueError("what the CRM computes cannot be written: leave out write, or computed")
         return self
 
     @property
@@ -72,7 +77,7 @@ class FieldMapping(Strict):
     @property
     def is_derived(self) -> bool:
         """True where the value is made from others: it never outranks a stated one."""
-        return any(x is not None for x in (self.join, self.split, self.const, self.sql))
+        return self.computed or any(x is not None for x in (self.join, self.split, self.const, self.sql))
 
     @property
     def writes(self) -> Literal["always", "if_empty", "never"]:

@@ -26,6 +26,13 @@ greatest(17179869184 - epoch(s.{{ r.name | ident }})::bigint, 0)
 {% if r.here %}when s.connection in ({% for c in r.here %}{{ c | literal }}{{ ", " if not loop.last }}{% endfor %}) then 0 {% endif -%}
 else {{ owner_unit }} end{% endif %}
 {% endmacro %}
+{% macro since(rank) %}(({{ rank }} >> 25) & 9223372036854775807){% endmacro %}
+{% set present = present_rules | map(attribute="name") | list %}
+{% set joined_rules = [] %}
+{% set part_names = [] %}
+{% for r in present_rules %}{% set parts = r.parts | select("in", present) | list %}
+{% if parts and not r.there and not r.here %}{{ joined_rules.append((r.name, parts)) or "" }}{{ part_names.extend(parts) or "" }}{% endif %}
+{% endfor %}
 with
 {% if edited_fields %}
 edits as (
@@ -57,6 +64,9 @@ candidates as (
         {# What is strictest counts also where the record is frozen: consent does not lapse. #}
         {% if r.strategy == "strictest" %}s.{{ r.name | ident }}{% else %}case when p.votes then s.{{ r.name | ident }} end{% endif %} as {{ r.name | ident }},
         {{ rank(r) | trim }} as {{ (r.name ~ "__rank") | ident }},
+        {% if r.name in part_names %}
+        {% if r.name in edited_fields %}coalesce(e.{{ r.name | ident }} & {{ edit }} <> 0, false){% else %}false{% endif %} as {{ (r.name ~ "__edited") | ident }},
+        {% endif %}
         {% endfor %}
     from {{ records }} as s
     join placed as p using (record_key)
@@ -78,6 +88,9 @@ chosen as (
         {% endif %}
         {% else %}
         arg_max({{ r.name | ident }}, {{ (r.name ~ "__rank") | ident }}) as {{ r.name | ident }},
+        {% endif %}
+        {% if r.name in part_names %}
+        arg_max({{ (r.name ~ "__edited") | ident }}, {{ (r.name ~ "__rank") | ident }}) filter ({{ r.name | ident }} is not null) as {{ (r.name ~ "__edited") | ident }},
         {% endif %}
         max({{ (r.name ~ "__rank") | ident }}) filter ({{ r.name | ident }} is not null) as {{ (r.name ~ "__rank") | ident }},
         {% endfor %}
@@ -118,6 +131,43 @@ listed as (
             source_count as source_count,
         )
     from gathered
+),
+
+-- A text that is joined from others, such as a whole name, follows them where one of them was edited later than it was
+-- stated, or where nobody stated it: a CRM that makes it itself follows only after we wrote.
+judged as (
+    select
+        *,
+        {% for name, parts in joined_rules %}
+        source_count > 1 and {{ name | ident }} is not null
+            and coalesce({% for part in parts %}{{ part | ident }}{{ ", " if not loop.last }}{% endfor %}) is not null and (
+                ({{ (name ~ "__rank") | ident }} & {{ stated }} = 0 and {{ (name ~ "__rank") | ident }} & {{ edit }} <> 0)
+                {% for part in parts %}
+                or coalesce({{ (part ~ "__edited") | ident }} and {{ since((part ~ "__rank") | ident) }} > {{ since((name ~ "__rank") | ident) }}, false)
+                {% endfor %}
+            ) as {{ (name ~ "__is_joined") | ident }},
+        {% endfor %}
+    from listed
+),
+
+joined as (
+    select
+        * replace (
+            {% for name, parts in joined_rules %}
+            case
+                when {{ (name ~ "__is_joined") | ident }}
+                    then concat_ws(' ', {% for part in parts %}{{ part | ident }}{{ ", " if not loop.last }}{% endfor %})
+                else {{ name | ident }}
+            end as {{ name | ident }},
+            case
+                when {{ (name ~ "__is_joined") | ident }}
+                    then greatest({% for part in parts %}{{ (part ~ "__rank") | ident }}{{ ", " if not loop.last }}{% endfor %})
+                else {{ (name ~ "__rank") | ident }}
+            end as {{ (name ~ "__rank") | ident }},
+            {% endfor %}
+            source_count as source_count,
+        )
+    from judged
 )
 
 select
@@ -141,4 +191,4 @@ select
     source_count,
     connections,
     updated_at,
-from listed
+from joined

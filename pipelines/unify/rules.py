@@ -64,6 +64,7 @@ class Rule:
         order: with trusted: connections, the most trusted first; with strictest: values, the strictest first.
         to: with a reference: the entity it points to.
         main: with a list such as `emails`: the field that holds the main one, `email`.
+        parts: with a text such as `name`: the fields that it is joined from where they are newer.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Rule:
     main: str | None = None
     there: tuple[str, ...] = ()
     here: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def says(self) -> str:
@@ -146,6 +148,7 @@ def _rule(name: str, spec: CanonicalField, schema: CanonicalEntity, sources: Seq
         _main(name, spec, schema),
         there if strategy in OWNED else (),
         here if strategy in OWNED else (),
+        tuple(part for part in spec.joined_from if part in schema.fields) if strategy == "latest" else (),
     )
 
 
