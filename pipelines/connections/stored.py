@@ -115,7 +115,16 @@ def resolve_stored(
     if any(one.is_address and one.name in given for one in wanted):
         variables["ALLOW_INSECURE_CRM_URLS"] = "true"  # `_check` has seen to it, by the machine and not by its name
     settings = stored.settings.model_copy(update={"push": stored.settings.push or "plan"})
-    return assembled(stored.provider, mapping, settings, variables, owner)
+    return assembled(stored.provider, _with_local(mapping), settings, variables, owner)
+
+
+def _with_local(mapping: language.Mapping) -> language.Mapping:
+    """Who connects a CRM pushes all they have to it, what is entered here included: `linked` alone leaves that out."""
+    changed = mapping.model_copy(deep=True)
+    for entity in changed.entities.values():
+        if entity.push is not None and entity.push.create == "linked":
+            entity.push.create = "all"
+    return changed
 
 
 def _named(variable: str, crm: str) -> str:

@@ -98,8 +98,17 @@ def outcome(context: Context, job: Job) -> Synced:
     known = labels(context, list(job.connections))
     failures = dict(_failures(report, known))
     if not failures and job.status != jobs.store.DONE:
-        failures[""] = Failure("Sync failed", (job.error or "").partition("\n")[0][:500] or None)
+        failures[""] = Failure("Sync failed", _last_word(job))
     return Synced(job, counts, failures, int(report.get("exit_code", 0)) == Exit.GUARDED)
+
+
+def _last_word(job: Job) -> str:
+    """What a process that left no report said; a fault of the program is for the log, not for the caller."""
+    said = (job.error or "").strip()
+    if "Traceback" in said or "\n" in said or job.result is None:
+        logger.error("job %s of %s failed: %s", job.job_id, job.owner, said or "no word")
+        return f"job {job.job_id}"
+    return said[:500]
 
 
 def _failures(report: Mapping[str, Any], known: Mapping[str, str]) -> list[tuple[str, Failure]]:
