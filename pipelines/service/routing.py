@@ -6,7 +6,7 @@ what they may not see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
@@ -43,6 +43,11 @@ class StrictRoute(APIRoute):
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict
+
+
+def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON, made several times as fast as by the standard library: for long ones."""
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
 def router(prefix: str = "", *, tag: str) -> APIRouter:

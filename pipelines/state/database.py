@@ -116,6 +116,8 @@ def _synchronous(connection: sa.Connection, level: str) -> None:
     """Between transactions, so past SQLAlchemy, which would begin one."""
     driver: Any = connection.connection.driver_connection
     driver.execute(f"PRAGMA synchronous={level}")
+    # a checkpoint goes to the disk, so it waits, too
+    driver.execute(f"PRAGMA wal_autocheckpoint={1000 if level == 'FULL' else 16_000}")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from pipelines.connections.owner import SERVICE_OWNER
 from pipelines.service import jobs
 from pipelines.service.auth import CurrentContext, address_of, context_of, same_key
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
+from pipelines.service.routing import json_answer
 from pipelines.service.routing import router as make_router
 from pipelines.service.settings import MEGABYTE, ServiceSettings
 from pipelines.service.users import documented, internal_entries, later
+from pipelines.service.users.entries import may_have_nul
 from pipelines.service.users.internal import carry_out
 from pipelines.service.users.log import Call
 
@@ -65,7 +66,7 @@ def _check(request: Request, context: Context) -> None:
 
 
 @router.post(PATH, **documented.INTERNAL)
-async def sync_users(request: Request) -> JSONResponse:
+async def sync_users(request: Request) -> Response:
     """Create and update a tenant's users; none is deactivated but by its own entry."""
     context, call = context_of(request), request.state.sync_call
     is_async = "respond-async" in request.headers.get("prefer", "").lower()
@@ -80,16 +81,16 @@ async def sync_users(request: Request) -> JSONResponse:
         raise
 
 
-def _answer(context: Context, call: Call, content: bytes, *, is_async: bool) -> JSONResponse:
+def _answer(context: Context, call: Call, content: bytes, *, is_async: bool) -> Response:
     body = _checked(content, call)
     if not is_async:
         answer = carry_out(context, call, body)
         later.tell(context, body, answer)
-        return JSONResponse(answer)
+        return json_answer(answer)
     job_id = later.submit(context, call, body)
     call.accepted(context.store, len(body["users"]), job_id)
     location = f"{PREFIX}/jobs/{job_id}"
-    return JSONResponse({"success": True, "jobId": job_id, "status": "queued"}, 202, {"Location": location})
+    return json_answer({"success": True, "jobId": job_id, "status": "queued"}, 202, {"Location": location})
 
 
 def _checked(content: bytes, call: Call) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _checked(content: bytes, call: Call) -> dict[str, Any]:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
         raise _invalid([{"field": "body", "message": "must be JSON"}]) from None
-    if wrong := internal_entries.problems(body):
+    if wrong := internal_entries.problems(body, may_have_nul=may_have_nul(content)):
         raise _invalid(wrong)
     found: dict[str, Any] = body
     tenant, claimed = found["tenant"]["id"], call.tenant
@@ -112,11 +113,11 @@ def _invalid(details: list[dict[str, str]]) -> ServiceError:
 
 
 @router.get(PREFIX + "/jobs/{job_id}", **documented.JOB)
-def look_up_job(job_id: str, context: CurrentContext) -> JSONResponse:
+def look_up_job(job_id: str, context: CurrentContext) -> Response:
     """How far a sync is that was answered with 202; once it is done, with its outcome."""
     job = jobs.get(context, job_id, SERVICE_OWNER)
     if job is None or job.kind != later.SYNC:
         raise ServiceError(404, "There is no such job")
     found = {"success": True, "jobId": job.job_id, "status": job.status}
     more = {"result": job.result, "error": job.error}
-    return JSONResponse(found | {key: value for key, value in more.items() if value is not None})
+    return json_answer(found | {key: value for key, value in more.items() if value is not None})

@@ -7,18 +7,18 @@ from typing import Any
 
 import jwt
 import orjson
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from pipelines.service.auth import bearer_of, context_of
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError, timestamp
+from pipelines.service.routing import json_answer
 from pipelines.service.routing import router as make_router
 from pipelines.service.settings import MEGABYTE, ServiceSettings
 from pipelines.service.users import documented
 from pipelines.service.users.admin_entries import entry_of
-from pipelines.service.users.entries import Result
+from pipelines.service.users.entries import Result, may_have_nul
 from pipelines.service.users.log import Call
 from pipelines.service.users.sync import Outcome, Tenant, sync
 
@@ -87,29 +87,29 @@ def _said(error: ServiceError) -> str:
 
 
 @router.post(PATH, **documented.ADMIN)
-async def sync_users(request: Request) -> JSONResponse:
+async def sync_users(request: Request) -> Response:
     """Create and update users; with `full-reconcile` those who are not named become inactive."""
     context, call = context_of(request), request.state.sync_call
     try:
         body = await request.body()
-        answer = await run_in_threadpool(_answer, context, call, body)
+        return await run_in_threadpool(_answer, context, call, body)
     except ServiceError as refused:
         await run_in_threadpool(call.refused, context.store, refused.status_code, _said(refused))
         raise
     except Exception:
         await run_in_threadpool(call.refused, context.store, 500, "internal error")
         raise
-    return JSONResponse(answer)
 
 
-def _answer(context: Context, call: Call, body: bytes) -> dict[str, Any]:
+def _answer(context: Context, call: Call, body: bytes) -> Response:
     mode, members = _checked(body)
     organisation = call.tenant or ""
-    entries = [entry_of(user, organisation) for user in members]
+    nul = may_have_nul(body)
+    entries = [entry_of(user, organisation, may_have_nul=nul) for user in members]
     outcome = sync(context.store, Tenant(organisation), entries, "admin", reconcile=mode == "full-reconcile")
     call.done(context.store, outcome, mode=mode)
     documented.count(context.metrics, outcome)
-    return {"success": True, "message": "Sync completed successfully", "data": _data(mode, outcome)}
+    return json_answer({"success": True, "message": "Sync completed successfully", "data": _data(mode, outcome)})
 
 
 def _checked(body: bytes) -> tuple[str, Sequence[Any]]:

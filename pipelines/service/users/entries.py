@@ -13,6 +13,7 @@ class Entry:
 
     Attributes:
         email: as the caller wrote it; external_id: the caller's id. None where the entry has none.
+        email_key: the address as it is compared.
         values: columns of `users` that the entry sets, as the table keeps them.
         more: keys for the user's metadata, new over old.
         full_name: a whole name, where the caller does not say which part is which.
@@ -25,11 +26,10 @@ class Entry:
     more: dict[str, Any] = field(default_factory=dict)
     full_name: str | None = None
     error: str | None = None
+    email_key: str | None = field(init=False)
 
-    @property
-    def email_key(self) -> str | None:
-        """The address as it is compared."""
-        return None if self.email is None else email_key(self.email)
+    def __post_init__(self) -> None:
+        self.email_key = None if self.email is None else email_key(self.email)
 
 
 @dataclass(slots=True)
@@ -48,15 +48,13 @@ def email_key(email: str) -> str:
     return stripped.lower() if stripped.isascii() else unicodedata.normalize("NFC", stripped).lower()
 
 
-def unfit(value: Any) -> str | None:
-    """Why a text cannot be kept; None if it can. (No database keeps a NUL in a text.)"""
-    if not isinstance(value, str):
-        return "must be a text"
-    return "contains a NUL character" if "\x00" in value else None
+def may_have_nul(body: bytes) -> bool:
+    """Whether a JSON text can hold a NUL character at all: it can only be written in one way."""
+    return b"\\u0000" in body
 
 
 def has_nul(value: Any) -> bool:
-    """Whether any text in a JSON value, keys included, holds a NUL."""
+    """Whether any text in a JSON value, keys included, holds a NUL; no database keeps one."""
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, dict):

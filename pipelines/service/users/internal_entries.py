@@ -29,11 +29,16 @@ _LISTS = {"roles": "roles", "permissions": "permissions", "allowedApplications":
 Problem = dict[str, str]
 
 
-def problems(body: Any) -> list[Problem]:
-    """All that is wrong with a request, each as {field, message}; an empty list where nothing is."""
+def problems(body: Any, *, may_have_nul: bool = True) -> list[Problem]:
+    """All that is wrong with a request, each as {field, message}; an empty list where nothing is.
+
+    Args:
+        body: as it came.
+        may_have_nul: False: it holds no NUL character, so none is looked for.
+    """
     if not isinstance(body, dict):
         return [_problem("body", "must be a JSON object")]
-    if has_nul(body):
+    if may_have_nul and has_nul(body):
         return [_problem("body", "a text contains a NUL character")]
     return [*_of_the_whole(body), *_of_the_users(body.get("users"))]
 
