@@ -198,7 +198,8 @@ class _Work:
 
 def _stages(plan: Plan, run_id: str, connection: Connection) -> Iterator[Iterator[list[Unit]]]:
     """Chunks of units, stage by stage: what goes before what it points to, what comes after it, relations last."""
-    present = set(zip(plan.rows["entity"].to_pylist(), plan.rows["action"].to_pylist(), strict=True))
+    pairs = plan.rows.group_by(["entity", "action"]).aggregate([]).to_pylist()
+    present = {(row["entity"], row["action"]) for row in pairs}
     order = [entity for entity in plan.counts if any(name == entity for name, _ in present)]
     steps = ((("archive",), reversed(order)), (("update", "create"), order), (("unlink", "link"), order))
     for actions, entities in steps:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
@@ -17,6 +18,8 @@ from pipelines.mapping.language import Connection, Entity, FieldMapping
 from pipelines.push.inverse import UnwritableError, to_theirs
 from pipelines.push.paths import MISSING, get, list_above, put
 from pipelines.push.slots import emptied, filled, replaced
+
+PLAIN = ("text", "email")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Writer:
         """
         body: dict[str, Any] = {}
         for name, value in values.items():
+            if isinstance(value, str) and (path := self._plain_texts.get(name)) is not None:
+                put(body, path, value)
+                continue
             try:
                 has = (already or {}).get(name)
                 self._write(body, name, self._missing(name, value, has), current)
@@ -56,6 +62,19 @@ class Writer:
             except (UnwritableError, ValueError) as problem:
                 raise UnwritableError(f"{name}: {problem}") from problem
         return body
+
+    @cached_property
+    def _plain_texts(self) -> dict[str, str]:
+        """Fields whose text is written as it is, at a path outside of any list: most of them, and most of the time."""
+        known = {name: field for name, field in self.entity.fields.items() if name in self.schema.fields}
+        return {
+            name: field.path
+            for name, field in known.items()
+            if self.schema.fields[name].type in PLAIN
+            and field.path is not None
+            and list_above(field.path) is None
+            and field.model_fields_set <= {"path", "write", "unique", "owner"}
+        }
 
     def needs_current(self, names: Iterable[str]) -> bool:
         """Whether writing these fields needs the record as it is now."""

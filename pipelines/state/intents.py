@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -23,8 +23,7 @@ from pipelines.state.push_tables import intents
 UNFINISHED = ("open", "failed", "dead", "uncertain", "skipped")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One field of an intent; values are JSON text, `since` the edit time (us) of the value that is sent."""
 
     field: str
@@ -144,7 +143,7 @@ def _row(one: Intent, now: int) -> tuple[Any, ...]:
 
 
 def _payload(one: Intent) -> str:
-    told = {"changes": [[c.field, c.old, c.new, c.since] for c in one.changes], **one.extra}
+    told = {"changes": list(map(list, one.changes)), **one.extra}
     try:
         return orjson.dumps(told).decode()
     except (TypeError, orjson.JSONEncodeError):  # an integer of more than 64 bits, a number with a fraction
