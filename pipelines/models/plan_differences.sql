@@ -14,6 +14,7 @@ compared as (
                 'rule': {{ f.rule | literal }},
                 'keeper': {{ f.owner | literal }},
                 'is_link': {{ f.is_link | literal }},
+                'is_union': {{ f.is_union | literal }},
                 'words': {{ f.words_sql }},
                 'old': to_json(theirs.{{ f.name | ident }})::varchar,
                 'new': to_json(ours.{{ f.name | ident }})::varchar,

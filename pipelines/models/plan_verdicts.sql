@@ -30,8 +30,16 @@ told as (
         t.record_key is not null as is_taken,
         e.read_back,
         e.record_key is not null as was_sent,
-        coalesce(e.sent is not distinct from d.new and e.read_back is not distinct from d.old, false)
-            and e.record_key is not null as is_echo,
+        -- of a list to which we add: what it lacks was sent, and is not kept as it was sent
+        coalesce(e.read_back is not distinct from d.old and (e.sent is not distinct from d.new or case when d.is_union then
+            list_has_all(
+                from_json(e.sent, '["VARCHAR"]'),
+                list_filter(
+                    from_json(d.new, '["VARCHAR"]'),
+                    lambda x: not list_contains(coalesce(from_json(d.old, '["VARCHAR"]'), []), x)
+                )
+            )
+        end), false) and e.record_key is not null as is_echo,
         coalesce(e.read_back is not distinct from d.old, false) and e.record_key is not null as is_untouched,
         h.why as held,
         l.since,
