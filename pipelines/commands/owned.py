@@ -10,6 +10,7 @@ from dataclasses import replace
 from pipelines.commands.exits import Exit, Stop
 from pipelines.commands.session import EVERYTHING, Session, with_rows
 from pipelines.connections.addresses import Allowed, guard_process
+from pipelines.connections.by_address import stands_for
 from pipelines.connections.connection import Connection
 from pipelines.connections.errors import NoCredentials, SettingsError
 from pipelines.connections.owner import Owner
@@ -102,6 +103,8 @@ def owned_names(
         try:
             one = resolve(name, project, environment=environment, sandbox_environment=given)
         except SettingsError:
+            continue
+        if stands_for(name, environment, project) is not None:
             continue
         is_own_table = one.wire.kind == "table" and one.mapping.connection.path is None
         found |= {name} if is_own_table or one.owner.name == owner.name else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.commands.exits import Exit, Stop
+from pipelines.connections.by_address import stands_for
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.errors import NoCredentials, SettingsError
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project, find_project
 from pipelines.connections.redact import Redactor
 from pipelines.connections.resolve import SANDBOX_OWNER, connection_names, resolve
-from pipelines.connections.settings import connection_settings
+from pipelines.connections.settings import connection_settings, variables
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_mapping, load_schemas
 from pipelines.mapping.problems import MappingErrors
@@ -110,6 +112,9 @@ def open_state_of(session: Session) -> Iterator[State]:
 def _real(names: list[str], project: Project) -> list[Connection]:
     """The connections that have credentials; those asked for by name must have them all, or none of them any."""
     wanted = connection_names(project) if EVERYTHING in names else names
+    if EVERYTHING in names:
+        given = variables(project, os.environ)
+        wanted = [name for name in wanted if stands_for(name, given, project) is None]
     found, without = [], []
     for name in wanted:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.connections.connection import Connection, Settings
+from pipelines.connections.by_address import with_address
 from pipelines.connections.errors import NoCredentials, SettingsError
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project
@@ -62,7 +63,14 @@ def resolve(
     found = dict(sandbox_environment) if sandbox_environment is not None else variables(project, given)
     owner = SANDBOX_OWNER if is_sandbox else settings.owner or found.get("DEFAULT_OWNER", DEFAULT_OWNER)
     settings = settings.model_copy(update={"push": settings.push or ("apply" if is_sandbox else "plan")})
-    return assembled(name, mapping, settings, found, _owner(owner, data_dir or project.data_dir), is_sandbox=is_sandbox)
+    whose = _owner(owner, data_dir or project.data_dir)
+    try:
+        return assembled(name, mapping, settings, found, whose, is_sandbox=is_sandbox)
+    except NoCredentials:
+        by_address = with_address(mapping, found, project)
+        if by_address is None:
+            raise
+        return assembled(name, by_address, settings, found, whose)
 
 
 def assembled(

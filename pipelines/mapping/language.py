@@ -17,6 +17,7 @@ from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_t
 
 __all__ = [
     "Batch", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf", "Incremental",
+    "Instead",
     "Limit", "Link", "Mapping", "Path", "Push", "Request", "Seconds", "Strict", "View", "ViewColumn", "Webhook",
     "Windows", "as_text", "places",
 ]  # fmt: skip
@@ -44,6 +45,14 @@ class Request(Strict):
     data_selector: str | None = Field(None, description="Where the record, or the list of records, is in the answer")
 
 
+class Instead(Strict):
+    """Another mapping that is used where the address that was given is of this form."""
+
+    address: str = Field(description="Regular expression that the whole address fits")
+    mapping: str = Field(description="Name of the mapping that is used then; what is below replaces its own")
+    auth: dict[str, Any] = Field(description="The login with what was given; see `auth`")
+
+
 class Connection(Strict):
     """How the CRM is reached. `${NAME}` and `${NAME:-default}` are read from the environment or `.dlt/secrets.toml`."""
 
@@ -63,6 +72,9 @@ class Connection(Strict):
     timezone: str = Field("UTC", description="IANA zone of times without an offset")
     test: Request | None = Field(None, description="Call that shows the login works; default: the first entity's")
     assumptions: list[str] = Field(default_factory=list)
+    instead: list[Instead] = Field(
+        default_factory=list, description="Where base_url is given as a known CRM's, that CRM's mapping is used"
+    )
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Connection:

@@ -118,6 +118,8 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
         yield document.problem((at, "timezone"), f"{connection.timezone!r} is no zone", of_value=True, nearest=near)
     for i, limit in enumerate(connection.limits):
         yield from _pattern(document, (at, "limits", i, "match"), limit.match)
+    for i, rule in enumerate(connection.instead):
+        yield from _pattern(document, (at, "instead", i, "address"), rule.address)
     if mapping.webhook is not None:
         scheme = mapping.webhook.scheme
         yield from _Registry("signature scheme", known.webhook_schemes).check(document, ("webhook", "scheme"), scheme)
