@@ -11,12 +11,13 @@ from types import ModuleType
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from pipelines.service import errors
+from pipelines.service import described, errors
 from pipelines.service.context import Context
 from pipelines.service.middleware import Frame
 from pipelines.service.routing import Guard
 
 ROUTES = (
+    "documentation",
     "health",
     "user_sync",
     "internal_users",
@@ -62,9 +63,10 @@ def create_app(context: Context, routes: Sequence[str] = ROUTES) -> FastAPI:
         finally:
             context.close()
 
-    app = FastAPI(title="Crosswalk", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.context = context
     errors.install(app)
+    described.describe(app)
     for module in modules:
         app.include_router(module.router)
     _surround(app, context, modules)
@@ -77,8 +79,9 @@ def _surround(app: FastAPI, context: Context, modules: Iterable[ModuleType]) -> 
     for module in modules:
         guards |= getattr(module, "GUARDS", {})
         body_limits |= module.body_limits(context.settings) if hasattr(module, "body_limits") else {}
-    if context.settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=list(context.settings.cors_origins), allow_methods=["*"], allow_headers=["*"]
-        )
     app.add_middleware(Frame, context=context, guards=guards, body_limits=body_limits)
+    if context.settings.cors_origins:  # around the guards: a browser asks first, and without a token
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(context.settings.cors_origins), allow_methods=["*"],
+            allow_headers=["*"], expose_headers=["X-Request-ID", "Retry-After", "Location"],
+        )  # fmt: skip
