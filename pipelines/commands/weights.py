@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.unify.identity.declaration import IdentityDeclaration, declaration_of
 from pipelines.unify.identity.finder import KEPT_IN, kept_model
-from pipelines.unify.identity.match import Tables, tables_of
 from pipelines.unify.identity.model import Model, load_model, save_model
+from pipelines.unify.identity.tables import Tables, tables_of
 
 if TYPE_CHECKING:
     import duckdb

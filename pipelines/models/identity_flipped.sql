@@ -1,22 +1,12 @@
 -- One row is one record under a key that too many records shared before the change and no more, or the other way round.
+{# Where such records are looked at beside their neighbours, they may have others now. #}
 with
 before_and_after as (
-    select rid, is_old, is_new, {% if rule.identifier %}value{% else %}hash({{ rule.on | join(", ") }}){% endif %} as key
-    from (
-        {% for table, is_old, is_new in [(known, false, false), ("identity_old", true, false)] %}
-        {% if not loop.first %}union all
-        {% endif %}
-        select
-            rid,
-            {{ is_old }} as is_old,
-            {% if loop.first %}rid in (select rid from identity_changed){% else %}false{% endif %} as is_new,
-            {% if rule.identifier %}{% if rule.each %}unnest(coalesce({{ rule.each }}, [{{ rule.on[0] }}])){% else %}{{ rule.on[0] }}{% endif %} as value{% else %}{{ rule.columns | join(", ") }}{% endif %}
-
-        from {{ table }}
-        {% endfor %}
-    )
-    where {% if rule.identifier %}value is not null{% else %}{% for column in rule.on %}{{ column }} is not null{{ " and " if not loop.last }}{% endfor %}{% endif %}
-
+    select rid, key, false as is_old, rid in (select rid from identity_changed) as is_new
+    from ({{ keyed | indent(4) }})
+    union all
+    select rid, key, true as is_old, false as is_new
+    from ({{ keyed_before | indent(4) }})
 ),
 
 asked as (
@@ -35,4 +25,5 @@ counted as (
 select distinct k.rid
 from before_and_after as k
 join counted as c on c.key = k.key
-where (c.before <= {{ at_most }}) <> (c.after <= {{ at_most }})
+where {% if neighbours %}greatest(c.before, c.after) > {{ at_most }}{% else %}(c.before <= {{ at_most }}) <> (c.after <= {{ at_most }}){% endif %}
+

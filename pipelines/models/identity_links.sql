@@ -49,11 +49,13 @@ heard as (
 select
     least(x.cluster, y.cluster) as a,
     greatest(x.cluster, y.cluster) as b,
-    sum(t.pull) as pull,
+    c.component,
+    sum(t.pull)::bigint as pull,
     max(t.bits) as strongest,
     bool_or(t.is_vetoed) as is_vetoed
 from heard as t
 join identity_members as x on x.rid = t.a
 join identity_members as y on y.rid = t.b
+left join identity_components as c on c.rid = t.a
 where x.cluster <> y.cluster
-group by 1, 2
+group by 1, 2, 3

@@ -6,7 +6,7 @@ sides as (
     select
         p.a,
         p.b,
-        {% for column in ["given", "nick", "middle", "family", "generation", "email", "is_public_mail", "phone",
+        {% for column in ["given", "nick", "middle", "family", "generation", "email", "email_digits", "is_public_mail", "phone",
                           "company", "house", "street", "unit", "postal", "city", "birth", "birth_day", "national_id"] %}
         x.{{ column }} as a_{{ column }},
         y.{{ column }} as b_{{ column }},
@@ -44,7 +44,7 @@ names_compared as (
         case
             when a_birth is null or b_birth is null then null
             when a_birth = b_birth then 'exact'
-            when damerau_levenshtein(a_birth, b_birth) = 1
+            when is_within(a_birth, b_birth, 1)
                 or (a_birth[:4] = b_birth[:4] and a_birth[5:6] = b_birth[7:8] and a_birth[7:8] = b_birth[5:6]) then 'near'
             when (a_birth[:4] = b_birth[:4])::integer + (a_birth[5:6] = b_birth[5:6])::integer
                 + (a_birth[7:8] = b_birth[7:8])::integer = 2 then 'part'
@@ -55,7 +55,7 @@ names_compared as (
         case
             when a_national_id is null or b_national_id is null then null
             when a_national_id = b_national_id then 'exact'
-            when damerau_levenshtein(a_national_id, b_national_id) = 1 then 'near'
+            when is_within(a_national_id, b_national_id, 1) then 'near'
             else 'different'
         end as national_id
     from sides
@@ -108,7 +108,7 @@ compared as (
             when least(length(a_family), length(b_family)) >= 3 and (
                 starts_with(a_family, b_family) or starts_with(b_family, a_family)
                 or ends_with(a_family, b_family) or ends_with(b_family, a_family)
-            ) then 'part'
+            ) and not is_made_up(a_family || b_family) then 'part'
             when is_alike(a_family, b_family) then 'alike'
             else 'different'
         end as family_name,
@@ -135,11 +135,12 @@ compared as (
             when a_email is null or b_email is null or a_email = b_email then null
             when a_is_public_mail and b_is_public_mail
                 then case
-                    when not is_gated and split_part(a_email, '@', 2) = split_part(b_email, '@', 2) and is_near_email(a_email, b_email)
+                    when not is_gated and a_email_digits = b_email_digits and split_part(a_email, '@', 2) = split_part(b_email, '@', 2)
+                        and is_near_email(a_email, b_email)
                         then 'near'
                     else 'different'
                 end
-            when not is_gated and is_near_email(a_email, b_email) then 'near'
+            when not is_gated and a_email_digits = b_email_digits and is_near_email(a_email, b_email) then 'near'
             else 'other'
         end as email,
         case

@@ -1,7 +1,14 @@
-"""Which pairs of records are looked at."""
+"""Which pairs of records are looked at; their number is bounded, whatever the data.
+
+A key that too many records share is left out: all its pairs would cost much and tell little. What is too many is
+declared, and is less where the pairs were more than `PAIRS_PER_RECORD`. These caps are measured once, with the model,
+and held as it is held. Of an identifier that too many records share (copies of one person, a hundred of them) each
+record is still looked at beside those next to it by name.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -11,6 +18,34 @@ from pipelines.unify.identity.sqlmodels import build, render
 
 WIDER_KEYS = 200_000
 """In a set of n records, a "wider" key may be shared by up to this / n of them: 200 of 1,000, 20 of 10,000."""
+PAIRS_PER_RECORD = 25
+"""Pairs that are looked at, for each record of the set: all pairs of people with fifty records each."""
+SMALL = 20_000
+"""A set of fewer records counts as so many: looking costs nothing."""
+
+
+@dataclass(frozen=True)
+class CandidateRule:
+    """One candidate rule as the SQL models want it."""
+
+    name: str
+    on: list[str]
+    neighbours: int
+    identifier: str | None
+    each: str | None
+    most_people: int
+
+
+def rules_of(declaration: IdentityDeclaration, columns: set[str]) -> list[CandidateRule]:
+    """All rules in the order declared."""
+    rules = []
+    for name, candidate in declaration.candidates.items():
+        identifier = declaration.identifiers.get(name)
+        each = identifier.each if identifier and identifier.each in columns else None
+        most_people = identifier.most_people if identifier else 0
+        whose = name if identifier else None
+        rules.append(CandidateRule(name, candidate.on, candidate.neighbours, whose, each, most_people))
+    return rules
 
 
 def make_pairs(
@@ -21,41 +56,101 @@ def make_pairs(
     known: str,
     frequencies: str,
     population: int,
+    caps: dict[str, int] | None = None,
     touched: str | None = None,
-) -> None:
+) -> dict[str, int]:
     """Fill `identity_pairs` (a, b, people per identifier) with every pair that a candidate rule finds.
 
     Args:
+        population: how many records the frequencies were counted on.
+        caps: how many records may share a key, by rule; None: measured on these records.
         touched: table of record ids (rid): only pairs with one of them.
+
+    Returns:
+        The caps used.
     """
-    identifiers = list(declaration.identifiers)
-    spelled = ", ".join(f"{name} utinyint" for name in identifiers)
-    con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
-    for name, candidate in declaration.candidates.items():
-        rule = rule_of(name, declaration, columns)
-        build(con, "identity_keys", rule=rule, at_most=at_most(candidate, population), known=known, touched=touched)
-        pairs = render(
-            "identity_rule_pairs", rule=rule, identifiers=identifiers, frequencies=frequencies, touched=touched
-        )
-        con.execute(f"insert into identity_raw_pairs {pairs}")
-    build(con, "identity_pairs", identifiers=identifiers)
-    con.execute("drop table identity_raw_pairs")
-    con.execute("drop table identity_keys")
+    search = _Search(con, declaration, columns, known, frequencies, touched, declared_caps(declaration, population))
+    most = PAIRS_PER_RECORD * max(population, SMALL)
+    allowed = most
+    while True:
+        used = search.run(caps, allowed=allowed, crowd=most)
+        if caps is not None or search.count("identity_pairs") <= most or allowed < population:
+            return used
+        allowed //= 2
 
 
-def at_most(candidate: Candidate, population: int) -> int:
-    """How many records may share a key of this rule."""
+def declared_caps(declaration: IdentityDeclaration, population: int) -> dict[str, int]:
+    """How many records may share a key of each rule, as far as the declaration goes."""
+    return {name: _at_most(candidate, population) for name, candidate in declaration.candidates.items()}
+
+
+def _at_most(candidate: Candidate, population: int) -> int:
     return max(candidate.at_most, WIDER_KEYS // max(population, 1)) if candidate.wider else candidate.at_most
 
 
-def rule_of(name: str, declaration: IdentityDeclaration, columns: set[str]) -> dict[str, Any]:
-    """One candidate rule as the SQL models want it."""
-    identifier = declaration.identifiers.get(name)
-    return {
-        "name": name,
-        "on": declaration.candidates[name].on,
-        "columns": sorted({column.partition("[")[0] for column in declaration.candidates[name].on}),
-        "identifier": name if identifier else None,
-        "each": identifier.each if identifier and identifier.each in columns else None,
-        "most_people": identifier.most_people if identifier else 0,
-    }
+def keyed(rule: CandidateRule, table: str) -> str:
+    """The SELECT of every record of a table under its key of one rule."""
+    return render("identity_keyed", rule=rule, known=table)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search for pairs over one table of comparable records."""
+
+    con: duckdb.DuckDBPyConnection
+    declaration: IdentityDeclaration
+    columns: set[str]
+    known: str
+    frequencies: str
+    touched: str | None
+    declared: dict[str, int]
+
+    def run(self, caps: dict[str, int] | None, *, allowed: int, crowd: int) -> dict[str, int]:
+        """Fill `identity_pairs`; no rule without a fixed cap brings more than `allowed`.
+
+        Args:
+            crowd: from so many pairs on, those that several rules found are put together before the end.
+        """
+        names = list(self.declaration.identifiers)
+        spelled = ", ".join(f"{name} utinyint" for name in names)
+        self.con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
+        used: dict[str, int] = {}
+        for rule in rules_of(self.declaration, self.columns):
+            build(self.con, "identity_blocks", keyed=keyed(rule, self.known), touched=self.touched)
+            most = self.declared[rule.name]
+            used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
+            self._insert(rule, used[rule.name], names)
+            if self.count("identity_raw_pairs") > crowd:
+                build(self.con, "identity_pairs", identifiers=names)
+                self.con.execute("drop table identity_raw_pairs")
+                self.con.execute("alter table identity_pairs rename to identity_raw_pairs")
+        build(self.con, "identity_pairs", identifiers=names)
+        for table in ("identity_raw_pairs", "identity_keys", "identity_blocks"):
+            self.con.execute(f"drop table {table}")
+        return used
+
+    def _insert(self, rule: CandidateRule, cap: int, names: list[str]) -> None:
+        context: dict[str, Any] = {"rule": rule, "touched": self.touched, "identifiers": names, "at_most": cap}
+        context |= {"keyed": keyed(rule, self.known), "frequencies": self.frequencies, "known": self.known}
+        build(self.con, "identity_keys", **context, fits=True)
+        self.con.execute(f"insert into identity_raw_pairs {render('identity_rule_pairs', **context)}")
+        if rule.neighbours and self.count(f"identity_blocks where records > {cap}"):
+            build(self.con, "identity_keys", **context, fits=False)
+            beside = render("identity_neighbours", **context, neighbours=rule.neighbours)
+            self.con.execute(f"insert into identity_raw_pairs {beside}")
+
+    def _measured(self, most: int, allowed: int) -> int:
+        """The largest number of records, up to `most`, at which the rule brings no more than `allowed` pairs."""
+        sizes = self.con.execute(
+            f"select records, count(*) from identity_blocks where records <= {most} group by 1 order by 1"
+        ).fetchall()
+        pairs = 0
+        for records, blocks in sizes:
+            pairs += blocks * records * (records - 1) // 2
+            if pairs > allowed:
+                return max(int(records) - 1, 2)
+        return most
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        return int(self.con.execute(f"select count(*) from {table}").fetchall()[0][0])

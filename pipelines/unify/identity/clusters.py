@@ -90,14 +90,23 @@ def make_members(
 
 
 def merge_best(con: duckdb.DuckDBPyConnection, *, match_bits: float, largest: int) -> None:
-    """Merge the clusters of `identity_members`, best first, until nothing ties any two of them."""
+    """Merge the clusters of `identity_members`, best first, until nothing ties any two of them.
+
+    What ties two clusters is the sum of what ties their records, so that the links of a round are made from those of
+    the round before; a component in which nothing was merged is done.
+    """
+    con.execute(
+        """create or replace temp table identity_sizes as
+           select cluster, count(*) as records from identity_members group by cluster"""
+    )
+    build(con, "identity_links", most_bits=MOST_BITS, silence_bits=SILENCE_BITS)
     while True:
-        con.execute(
-            """create or replace temp table identity_sizes as
-               select cluster, count(*) as records from identity_members group by cluster"""
-        )
-        build(con, "identity_links", most_bits=MOST_BITS, silence_bits=SILENCE_BITS)
         build(con, "identity_merges", match_bits=match_bits, largest=largest)
         if not con.execute("select count(*) from identity_merges").fetchall()[0][0]:
             return
         con.execute("update identity_members set cluster = m.stays from identity_merges as m where cluster = m.goes")
+        build(con, "identity_sizes_next")
+        build(con, "identity_links_next")
+        for table in ("identity_sizes", "identity_links"):
+            con.execute(f"drop table {table}")
+            con.execute(f"alter table {table}_next rename to {table}")

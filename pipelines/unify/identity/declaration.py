@@ -23,6 +23,9 @@ class Candidate(Strict):
 
     on: list[str] = Field(description="Columns of the comparable record that must be equal")
     at_most: int = Field(description="Keys that more records share are left out: they cost much and tell little")
+    neighbours: int = Field(
+        0, description="Where more share a key, each is paired with so many of those that stand next to it by name"
+    )
     wider: bool = Field(False, description="In small sets, where looking costs nothing, more records may share the key")
 
 

@@ -9,11 +9,12 @@ import duckdb
 from pipelines.unify.identity.candidates import make_pairs
 from pipelines.unify.identity.cleaning import make_macros
 from pipelines.unify.identity.declaration import IdentityDeclaration
-from pipelines.unify.identity.match import Tables, match_bits
+from pipelines.unify.identity.match import match_bits
 from pipelines.unify.identity.model import Model
 from pipelines.unify.identity.names import make_nicknames
 from pipelines.unify.identity.records import columns_of
 from pipelines.unify.identity.scoring import make_scores
+from pipelines.unify.identity.tables import Tables
 
 SHOWN = {
     "given_name": "given",
@@ -72,6 +73,7 @@ def make_pair_scores(
         known="identity_few",
         frequencies=tables.frequencies,
         population=model.population or 1,
+        caps=model.caps,
     )
     shared = ", ".join(f"p.{name}" for name in declaration.identifiers)
     con.execute(

@@ -17,8 +17,9 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.unify.identity import seen
 from pipelines.unify.identity.declaration import IdentityDeclaration, declaration_of
 from pipelines.unify.identity.learn import learn
-from pipelines.unify.identity.match import MatchSummary, match, tables_of
+from pipelines.unify.identity.match import MatchSummary, match
 from pipelines.unify.identity.model import Model
+from pipelines.unify.identity.tables import tables_of
 from pipelines.unify.sql import existing, program
 
 KEPT_IN = "golden"

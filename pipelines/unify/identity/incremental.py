@@ -7,18 +7,14 @@ put together again; everything else stays as it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import duckdb
 
-from pipelines.unify.identity.candidates import at_most, rule_of
+from pipelines.unify.identity.candidates import declared_caps, keyed, rules_of
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import PERSON_TERMS, Model
 from pipelines.unify.identity.records import make_records
 from pipelines.unify.identity.sqlmodels import build, render
-
-if TYPE_CHECKING:
-    from pipelines.unify.identity.match import Tables
+from pipelines.unify.identity.tables import Tables
 
 
 def look_again(
@@ -51,10 +47,10 @@ def look_again(
     con.execute(f"delete from {tables.known} where rid in (select rid from identity_changed)")
     con.execute(f"insert into {tables.known} by name from identity_new")
     con.execute("create or replace temp table identity_touched as select rid from identity_changed")
-    for name, candidate in declaration.candidates.items():
-        rule = rule_of(name, declaration, columns)
-        limit = at_most(candidate, model.population or 1)
-        flipped = render("identity_flipped", rule=rule, known=tables.known, at_most=limit)
+    caps = {**declared_caps(declaration, model.population or 1), **(model.caps or {})}
+    for rule in rules_of(declaration, columns):
+        sides = {"keyed": keyed(rule, tables.known), "keyed_before": keyed(rule, "identity_old")}
+        flipped = render("identity_flipped", **sides, at_most=caps[rule.name], neighbours=rule.neighbours)
         con.execute(f"insert into identity_touched {flipped}")
     con.execute("create or replace temp table identity_touched as select distinct rid from identity_touched")
     return columns

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.explain import make_pair_scores
-from pipelines.unify.identity.match import Tables
 from pipelines.unify.identity.model import Model
+from pipelines.unify.identity.tables import Tables
 
 WEIGHT_MAY_BE_OFF = 0.8
 """Bits: how far a weight of the model may well be wrong."""

@@ -24,16 +24,7 @@ from pipelines.unify.identity.records import make_frequencies, make_known, make_
 from pipelines.unify.identity.rules import match_by_rules
 from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Where the results of one entity are."""
-
-    known: str
-    frequencies: str
-    matches: str
-    clusters: str
+from pipelines.unify.identity.tables import Tables, tables_of
 
 
 @dataclass(frozen=True)
@@ -48,13 +39,6 @@ class MatchSummary:
     largest: int
     model: Model
     tables: Tables
-
-
-def tables_of(declaration: IdentityDeclaration, schema: str) -> Tables:
-    """Names of the tables of one entity."""
-    return Tables(
-        *(f"{schema}.{declaration.entity}_{name}" for name in ("comparable", "frequencies", "matches", "clusters"))
-    )
 
 
 def bits_of(probability: float) -> float:
@@ -106,9 +90,18 @@ def match(
         population = model.population or 1
     make_known(con, tables.known, tables.frequencies)
     con.execute("drop table identity_records")
-    make_pairs(con, declaration, columns, known=tables.known, frequencies=tables.frequencies, population=population)
+    caps = make_pairs(
+        con,
+        declaration,
+        columns,
+        known=tables.known,
+        frequencies=tables.frequencies,
+        population=population,
+        caps=model.caps if model else None,
+    )
     if model is None or model.population is None:
         model = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
+        model = model.model_copy(update={"caps": caps})
     pairs = _score(con, declaration, model, tables)
     con.execute(f"create or replace table {tables.matches} as from identity_edges")
     _cluster(con, declaration, model, tables, answers, scope=None)
@@ -134,6 +127,7 @@ def _match_changed(
         known=tables.known,
         frequencies=tables.frequencies,
         population=model.population or 1,
+        caps=model.caps,
         touched="identity_touched",
     )
     pairs = _score(con, declaration, model, tables)

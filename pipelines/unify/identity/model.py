@@ -59,7 +59,11 @@ class Prior(BaseModel):
 
 
 class Model(BaseModel):
-    """Weights, and the size of the set they were calibrated on (None: not yet)."""
+    """Weights, and the size of the set they were calibrated on (None: not yet).
+
+    Attributes:
+        caps: how many records may share a key of each candidate rule (None: not measured yet).
+    """
 
     model_config = ConfigDict(extra="forbid")
     prior: Prior
@@ -70,6 +74,7 @@ class Model(BaseModel):
     review_bits: float | None = None
     learned_bits: float = 0.0
     answers: int = 0
+    caps: dict[str, int] | None = None
 
     def prior_bits(self) -> dict[str, float]:
         """Log odds before any comparison, against two strangers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import sqlglot
@@ -14,9 +14,7 @@ from pipelines.unify.identity.clusters import MOST_BITS, make_components, merge_
 from pipelines.unify.identity.declaration import IdentityDeclaration, Rule
 from pipelines.unify.identity.records import columns_of
 from pipelines.unify.identity.sqlmodels import render
-
-if TYPE_CHECKING:
-    from pipelines.unify.identity.match import Tables
+from pipelines.unify.identity.tables import Tables
 
 
 def match_by_rules(

@@ -16,10 +16,10 @@ import duckdb
 from pipelines.unify.identity.cleaning import make_macros
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.explain import Evidence, explain
-from pipelines.unify.identity.match import Tables
 from pipelines.unify.identity.model import Level, Model
 from pipelines.unify.identity.names import make_nicknames
 from pipelines.unify.identity.scoring import score_query
+from pipelines.unify.identity.tables import Tables
 from pipelines.unify.identity.vocabulary import sql_text
 
 BLOCKS = ("email", "phone", "address", "national_id", "birth")
