@@ -13,7 +13,7 @@ import json
 import queue
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,11 +21,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from pipelines.state.database import State, now_us
-from pipelines.state.service_more import webhook_latest
 from pipelines.state.service_tables import webhook_inbox
 
 MOST_WAITING = 20_000
 MOST_AT_ONCE = 200
+MOST_ASKED = 1_000
 QUEUED, DONE, SET_ASIDE, SKIPPED = "queued", "done", "set_aside", "skipped"
 
 
@@ -54,12 +54,15 @@ class Arrival:
     reason: str | None = None
 
 
+Outcome = Literal["new", "duplicate", "older", "set_aside"]
+
+
 @dataclass(frozen=True)
 class Stored:
     """What became of an event. `is_known`: a record it carries was told of before."""
 
     inbox_id: int | None
-    outcome: Literal["new", "duplicate", "older", "set_aside"]
+    outcome: Outcome
     is_known: bool = False
 
 
@@ -124,67 +127,112 @@ class Inbox:
                 return
 
     def _write(self, group: list[_Waiting]) -> None:
+        # a sender that went away meanwhile has no answer, and sends again
+        group = [waiting for waiting in group if waiting.done.set_running_or_notify_cancel()]
+        if not group:
+            return
         try:
             with self._store.write() as connection:
-                stored = [[_store_one(connection, one) for one in waiting.arrivals] for waiting in group]
+                stored = iter(_store_group(connection, [one for waiting in group for one in waiting.arrivals]))
         except Exception as problem:  # noqa: BLE001 - each sender is told, and tries again
             for waiting in group:
                 waiting.done.set_exception(problem)
             return
-        for waiting, outcome in zip(group, stored, strict=True):
-            waiting.done.set_result(outcome)
-        if any(one.outcome == "new" for outcome in stored for one in outcome):
+        is_new = False
+        for waiting in group:
+            outcomes = [next(stored) for _ in waiting.arrivals]
+            is_new = is_new or any(one.outcome == "new" for one in outcomes)
+            waiting.done.set_result(outcomes)
+        if is_new:
             self._on_new()
 
 
 _COLUMNS = (
     "owner", "connection", "scheme", "event_id", "occurred_at", "received_at", "body", "headers", "status", "reason",
 )  # fmt: skip
+_Latest = dict[tuple[str, str, str, str], int]
 
 
-def _store_one(connection: sa.Connection, one: Arrival) -> Stored:
-    now = now_us()
-    latest = _latest(connection, one)
-    is_older = one.occurred_at is not None and 0 < len(latest) == len(one.records) and min(latest) > one.occurred_at
+def _store_group(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Stored]:
+    """All of a group in few statements, each event as if it came alone, in their order."""
+    latest = _latest(connection, arrivals)
+    before = dict(latest)
+    decided = [_decide(one, latest) for one in arrivals]
+    new_ids = _insert(connection, [row for row, _ in decided])
+    changed = [(*key, moment) for key, moment in latest.items() if before.get(key) != moment]
+    if changed:
+        _note(connection, changed)
+    stored = []
+    for one, (row, is_known) in zip(arrivals, decided, strict=True):
+        inbox_id = new_ids.pop((row[0], row[1], row[3]), None)  # the second of one event in a group finds none
+        if inbox_id is None:
+            stored.append(Stored(None, "duplicate", is_known))
+        else:
+            outcome: Outcome = "set_aside" if one.reason else "older" if row[8] == SKIPPED else "new"
+            stored.append(Stored(inbox_id, outcome, is_known))
+    return stored
+
+
+def _decide(one: Arrival, latest: _Latest) -> tuple[tuple[Any, ...], bool]:
+    """The row of an event, and whether a record it carries was told of before; notes the moment it tells."""
+    keys = [(one.owner, one.connection, entity, source_id) for entity, source_id in one.records]
+    moments = [latest[key] for key in keys if key in latest]
+    is_older = one.occurred_at is not None and 0 < len(moments) == len(keys) and min(moments) > one.occurred_at
     status = SET_ASIDE if one.reason else SKIPPED if is_older else QUEUED
+    if status == QUEUED:
+        for key in keys:
+            latest[key] = max(latest.get(key, 0), one.occurred_at or 0)
     event_id = one.event_id if one.event_id is not None else f"~{secrets.token_hex(12)}"
     body = json.dumps(one.body, ensure_ascii=False, separators=(",", ":"))
     reason = one.reason or ("older than what was told before" if is_older else None)
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    row = (one.owner, one.connection, one.scheme, event_id, one.occurred_at, now_us(), body, "{}", status, reason)
+    return row, bool(moments)
+
+
+def _latest(connection: sa.Connection, arrivals: Sequence[Arrival]) -> _Latest:
+    """The newest moment told of each record that the events carry, of those that were told of."""
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for one in arrivals:
+        if one.records:
+            wanted.setdefault((one.owner, one.connection), set()).update(i for _, i in one.records)
+    found: _Latest = {}
+    for (owner, name), ids in wanted.items():
+        some = _asked(connection, owner, name, sorted(ids))
+        found |= {(owner, name, *key): moment for key, moment in some.items()}
+    return found
+
+
+def _asked(connection: sa.Connection, owner: str, name: str, ids: list[str]) -> dict[tuple[str, str], int]:
+    mark = _mark(connection)
+    query = (
+        "SELECT entity, source_id, occurred_at FROM webhook_latest "
+        f"WHERE owner = {mark} AND connection = {mark} AND source_id IN ({', '.join([mark] * len(ids))})"
+    )
+    rows = connection.exec_driver_sql(query, (owner, name, *ids))
+    return {(entity, source_id): int(moment) for entity, source_id, moment in rows}
+
+
+def _insert(connection: sa.Connection, group: Sequence[tuple[Any, ...]]) -> dict[tuple[str, str, str], int]:
+    """The ids of those rows that are new, by owner, connection and event id."""
+    one = f"({', '.join([_mark(connection)] * len(_COLUMNS))})"
     found = connection.exec_driver_sql(
-        f"INSERT INTO webhook_inbox ({', '.join(_COLUMNS)}) VALUES ({', '.join([mark] * len(_COLUMNS))}) "
-        "ON CONFLICT (owner, connection, event_id) DO NOTHING RETURNING inbox_id",
-        (one.owner, one.connection, one.scheme, event_id, one.occurred_at, now, body, "{}", status, reason),
-    ).fetchall()
-    if not found:
-        return Stored(None, "duplicate", bool(latest))
-    inbox_id = int(found[0][0])
-    if status == QUEUED and one.records:
-        moment = one.occurred_at if one.occurred_at is not None else 0
-        _note(connection, one, moment)
-    return Stored(inbox_id, "set_aside" if one.reason else "older" if is_older else "new", bool(latest))
+        f"INSERT INTO webhook_inbox ({', '.join(_COLUMNS)}) VALUES {', '.join([one] * len(group))} "
+        "ON CONFLICT (owner, connection, event_id) DO NOTHING RETURNING owner, connection, event_id, inbox_id",
+        tuple(value for row in group for value in row),
+    )
+    return {(owner, name, event_id): int(inbox_id) for owner, name, event_id, inbox_id in found}
 
 
-def _latest(connection: sa.Connection, one: Arrival) -> list[int]:
-    """The newest moment told of each record that the event carries, of those that were told of."""
-    if not one.records:
-        return []
-    c = webhook_latest.c
-    keys = sa.or_(*(sa.and_(c.entity == entity, c.source_id == i) for entity, i in one.records))
-    query = sa.select(c.occurred_at).where(c.owner == one.owner, c.connection == one.connection, keys)
-    return [int(row[0]) for row in connection.execute(query)]
+def _note(connection: sa.Connection, changed: list[tuple[Any, ...]]) -> None:
+    connection.exec_driver_sql(
+        f"INSERT INTO webhook_latest VALUES ({', '.join([_mark(connection)] * 5)}) "
+        "ON CONFLICT (owner, connection, entity, source_id) DO UPDATE SET occurred_at = excluded.occurred_at",
+        changed,
+    )
 
 
-def _note(connection: sa.Connection, one: Arrival, moment: int) -> None:
-    greatest = "max" if connection.dialect.name == "sqlite" else "greatest"
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    for entity, source_id in one.records:
-        connection.exec_driver_sql(
-            f"INSERT INTO webhook_latest VALUES ({', '.join([mark] * 5)}) "
-            "ON CONFLICT (owner, connection, entity, source_id) DO UPDATE SET "
-            f"occurred_at = {greatest}(webhook_latest.occurred_at, excluded.occurred_at)",
-            (one.owner, one.connection, entity, source_id, moment),
-        )
+def _mark(connection: sa.Connection) -> str:
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def waiting(store: State) -> dict[tuple[str, str], int]:
@@ -204,19 +252,21 @@ def next_of(store: State, owner: str, name: str, most: int) -> list[dict[str, An
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def latest_of(store: State, owner: str, name: str) -> dict[tuple[str, str], int]:
-    """The newest moment told of each record of a connection, by (entity, id): us, 0 where it is not known."""
-    c = webhook_latest.c
-    query = sa.select(c.entity, c.source_id, c.occurred_at).where(c.owner == owner, c.connection == name)
+def latest_of(store: State, owner: str, name: str, ids: Collection[str]) -> dict[tuple[str, str], int]:
+    """The newest moment told of each of these records of a connection, by (entity, id): us, 0 where none was told."""
+    asked = sorted(ids)
+    found: dict[tuple[str, str], int] = {}
     with store.read() as connection:
-        return {(str(entity), str(i)): int(moment) for entity, i, moment in connection.execute(query)}
+        for begin in range(0, len(asked), MOST_ASKED):
+            found |= _asked(connection, owner, name, asked[begin : begin + MOST_ASKED])
+    return found
 
 
 def close(store: State, outcomes: Sequence[tuple[int, str, str | None]]) -> None:
     """Notes what became of events: (inbox_id, status, reason)."""
     now = now_us()
     with store.write() as connection:
-        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        mark = _mark(connection)
         if outcomes:
             connection.exec_driver_sql(
                 f"UPDATE webhook_inbox SET status = {mark}, reason = {mark}, done_at = {mark} WHERE inbox_id = {mark}",

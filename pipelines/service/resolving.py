@@ -1,4 +1,7 @@
-"""Connections by owner and name, kept for some seconds: a webhook is proven without reading a mapping each time."""
+"""Connections by owner and name, kept for some minutes: a webhook is proven without reading a mapping each time.
+
+What is kept is looked up again behind the callers' backs before it grows old, so that none of them waits for it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from pipelines.service.connections import resolve_for
 if TYPE_CHECKING:
     from pipelines.service.context import Context
 
-KEPT_SECONDS = 10.0
+KEPT_SECONDS, FRESH_SECONDS = 300.0, 60.0
 MOST_KEPT = 1_000
 Found = Connection | SettingsError | MappingErrors
 
@@ -26,6 +29,7 @@ class Connections:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._kept: OrderedDict[tuple[str, str], tuple[float, Found]] = OrderedDict()
+        self._renewed: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def __call__(self, owner: str, name: str) -> Connection:
@@ -43,13 +47,26 @@ class Connections:
     def kept(self, owner: str, name: str) -> Found | None:
         """What is known without looking; None where somebody has to look."""
         with self._lock:
-            moment, found = self._kept.get((owner, name), (0.0, None))
-        return found if time.monotonic() - moment < KEPT_SECONDS else None
+            moment, found = self._kept.get((owner, name), (float("-inf"), None))
+            age = time.monotonic() - moment
+            is_stale = found is not None and age > FRESH_SECONDS and (owner, name) not in self._renewed
+            if is_stale:
+                self._renewed.add((owner, name))
+        if is_stale:
+            threading.Thread(target=self._renew, args=(owner, name), daemon=True).start()
+        return found if age < KEPT_SECONDS else None
 
     def forget(self, owner: str, name: str) -> None:
         """The connection was changed."""
         with self._lock:
             self._kept.pop((owner, name), None)
+
+    def _renew(self, owner: str, name: str) -> None:
+        try:
+            self._find(owner, name)
+        finally:
+            with self._lock:
+                self._renewed.discard((owner, name))
 
     def _find(self, owner: str, name: str) -> Found:
         found: Found

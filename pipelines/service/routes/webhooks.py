@@ -1,4 +1,4 @@
-"""The CRMs' own webhooks: `POST /api/webhooks/{connection}` (the default owner's), `/api/webhooks/{owner}/{connection}`.
+"""The CRMs' own webhooks: `POST /api/webhooks/{connection}` for the default owner, `.../{owner}/{connection}` for others.
 
 The mapping says how a delivery is proven and what it means. Whoever is not proven gets 401, whatever the reason; the
 reason is in the log. What is proven is on disk before it is answered.
@@ -20,7 +20,7 @@ from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.mapping.problems import MappingErrors
 from pipelines.service.arrivals import arrivals_of
-from pipelines.service.auth import CurrentContext, address_of
+from pipelines.service.auth import address_of, context_of
 from pipelines.service.background import Background, background_of
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
@@ -56,19 +56,21 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
 
 
 @router.post("/{connection}", openapi_extra=_BODY, responses=_ANSWERS)
-async def receive(connection: str, request: Request, context: CurrentContext) -> Response:
+async def receive(connection: str, request: Request) -> Response:
     """A CRM tells of a change in a connection of the default owner."""
-    return await _receive(context.settings.default_owner, connection, request, context)
+    return await _receive(None, connection, request)
 
 
 @router.post("/{owner}/{connection}", openapi_extra=_BODY, responses=_ANSWERS)
-async def receive_for(owner: str, connection: str, request: Request, context: CurrentContext) -> Response:
+async def receive_for(owner: str, connection: str, request: Request) -> Response:
     """A CRM tells of a change in an owner's connection."""
-    return await _receive(owner, connection, request, context)
+    return await _receive(owner, connection, request)
 
 
-async def _receive(owner: str, name: str, request: Request, context: Context) -> Response:
+async def _receive(named: str | None, name: str, request: Request) -> Response:
     body = await request.body()
+    context = context_of(request)  # a dependency would cost a trip to another thread
+    owner = context.settings.default_owner if named is None else named
     workers = background_of(context)
     try:
         connection = await _connection(workers, owner, name)
