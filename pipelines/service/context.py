@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.connections.errors import SettingsError
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
 from pipelines.connections.redact import Redactor
@@ -118,7 +119,10 @@ def open_context(
     """
     given = variables(project, os.environ if environment is None else environment)
     settings = from_environment(given)
-    Owner(settings.default_owner, project.data_dir)  # a name that cannot be one is told at the start
+    try:
+        Owner(settings.default_owner, project.data_dir)
+    except ValueError as problem:
+        raise SettingsError(f"DEFAULT_OWNER: {problem}") from None
     store = open_state(Owner(SERVICE_OWNER, project.data_dir))
     return Context(
         settings, project, store, RateLimits(store), given, redactor=Redactor(settings.secrets()), sandbox=sandbox

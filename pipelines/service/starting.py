@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import os
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -134,6 +135,8 @@ def _run(context: Context, listener: socket.socket, announce: Callable[[Context]
         create_app(context), log_config=None, access_log=False, server_header=False, proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies or None, timeout_graceful_shutdown=10, log_level="warning",
     )  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn ends in order, and then raises the signal once more
     server = _Announcing(config, lambda: announce(context))
     server.run(sockets=[listener])
 

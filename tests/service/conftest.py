@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -136,3 +141,57 @@ def client(serve: Serve) -> Iterator[TestClient]:
     """A service that knows the tests' tokens."""
     with serve(JWT_SECRET=JWT_SECRET) as started:
         yield started
+
+
+@dataclass
+class Served:
+    """A service in a process of its own. `said`: what it printed up to the end of its greeting."""
+
+    process: subprocess.Popen[str]
+    base: str
+    said: str
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal, and waits for the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def start(project: Project, database: str) -> Iterator[Callable[..., Served]]:
+    """`start(JWT_SECRET="...")`: `crosswalk serve` in a process of its own; ended after the test."""
+    del database  # it is where the states lie
+    running: list[subprocess.Popen[str]] = []
+
+    def started(**variables: str) -> Served:
+        command = [sys.executable, "-m", "pipelines", "serve", "--port", "0", "--data-dir", str(project.data_dir)]
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "DATABASE_URL") if key in os.environ}
+        home = str(Path(__file__).resolve().parents[2])
+        with (project.root / f"serve-{len(running)}.log").open("w+") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=project.root,
+                env={**kept, **variables, "PYTHONPATH": home},
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
+            running.append(process)
+            ends = time.monotonic() + 90
+            while "(ctrl-c ends it)" not in (said := Path(log.name).read_text()):
+                assert process.poll() is None, said
+                assert time.monotonic() < ends, said
+                time.sleep(0.05)
+        found = re.search(r"http://127\.0\.0\.1:\d+", said)
+        assert found is not None
+        return Served(process, found[0], said)
+
+    yield started
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
