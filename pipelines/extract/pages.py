@@ -6,7 +6,7 @@ rest lies down as a Parquet file for dlt. Numbers of any length survive, because
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,6 +104,7 @@ class Intake:
         self.con, self.name, self.layout, self.folder = con, name, layout, folder
         self.current, self.floor = current, floor
         self.limit: int | None = None
+        self.completed: Callable[[duckdb.DuckDBPyConnection, str], None] | None = None
         self.files: list[Path] = []
         self.rows = 0
         self.tally = Tally()
@@ -166,11 +167,21 @@ class Intake:
         self._wait()
         self._busy = self._worker.submit(self._digest, query, None)
 
+    def take_moved(self, moved: Callable[[duckdb.DuckDBPyConnection, str, int], str | None]) -> None:
+        """Takes records that were not served, as the query says that `moved` makes once all pages are in."""
+        self.flush()
+        self._wait()
+        query, self.completed = moved(self.con, self.name, self.floor), None
+        if query is not None:
+            self.take_query(query)
+
     def _digest(self, source: str, pages: list[Any] | None) -> None:
         name, current = self.name, self.current
         if self.limit is not None:
             source = f"from ({source}) limit {max(0, self.limit - self.tally.records)}"
         self.con.execute(batch_sql(name, self.layout, source), pages)
+        if self.completed is not None:
+            self.completed(self.con, f"batch_{name}")
         current.prepare(self.con, f"batch_{name}")
         self.con.execute(f"""insert into read_{name}
             select b.id, b.h, case when c.id is null then {NEW} when c.h <> b.h then {CHANGED} else {UNCHANGED} end

@@ -10,6 +10,7 @@ import duckdb
 
 from pipelines.extract import bookmark as bookmarks
 from pipelines.extract import deletions, files, tables
+from pipelines.extract.beside import BesideRead
 from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Versions
 from pipelines.extract.pages import Current, Intake, Layout, Tally
@@ -61,6 +62,9 @@ class _Reader:
         layout = Layout(selector, job.entity.key, job.entity.modified, zone, job.entity.only_with)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
         self.intake.limit = job.limit
+        beside = extract.beside if job.only is None else None
+        self.beside = BesideRead(job, beside) if beside is not None else None
+        self.intake.completed = self.beside.complete if self.beside is not None else None
         self.list = WindowedRead(job, self.bookmark, self._take_page, self.intake.served)
         self.rejected: list[tuple[str, str]] = []
         self.warnings: list[str] = []
@@ -73,6 +77,8 @@ class _Reader:
     def read(self) -> Outcome:
         """Pages, then deletions, then the account of it."""
         is_whole = self._take_pages()
+        if self.beside is not None and self.is_filtered and not self.job.is_pilot:
+            self.intake.take_moved(self.beside.moved)
         tally = self.intake.finish()
         self._refuse_if_nothing_could_be_read()
         complete = is_whole and not self.rejected and not self.list.broken_off
@@ -168,9 +174,7 @@ class _Reader:
         if not complete or self.entity.extract.incremental is None:
             return self.old_bookmark
         has_moved = self.list.shows_movement(tally)
-        # a list that cannot be watched is believed once a second read brings nothing else
-        may_have_moved = self.list.is_blind and self.pages > 1 and bool(tally.new or tally.changed)
-        if (has_moved or may_have_moved) and self.entity.extract.incremental.honoured:
+        if (has_moved or self.list.may_have_moved(tally)) and self.entity.extract.incremental.honoured:
             if has_moved:
                 self.warnings.append(f"{self.job.name} moved while they were read; the next run reads them again")
             return self.old_bookmark

@@ -16,7 +16,7 @@ from pipelines.mapping.webhook import Webhook
 from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_text, places
 
 __all__ = [
-    "Batch", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf", "Incremental",
+    "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf", "Incremental",
     "Instead",
     "Limit", "Link", "Mapping", "Path", "Push", "Request", "Seconds", "Strict", "View", "ViewColumn", "Webhook",
     "Windows", "as_text", "places",
@@ -126,6 +126,23 @@ class Windows(Strict):
         return self
 
 
+class Beside(Strict):
+    """Values that a list of records leaves out, such as relations: read by batches of ids, put into the records."""
+
+    request: Request = Field(description="Its data_selector: where the list of answers is, one for each record")
+    size: int = Field(gt=0, description="Ids in a call")
+    items: str = Field(description="Key in the body that holds the list of ids")
+    item: dict[str, Any] = Field(default_factory=dict, description="Shape of a member: $id, constants; default: the id")
+    of: Path = Field(description="In an answer: whose it is")
+    value: Path = Field(description="In an answer: the list of values")
+    shape: dict[str, Path] = Field(
+        default_factory=dict, description="A member as it is kept: name: path in what came. Default: as it came"
+    )
+    into: Path = Field(description="Where the list goes in the record")
+    errors: Path | None = Field(None, description="In the whole answer: what went wrong, a list")
+    none: str | None = Field(None, description="What stands in an error that says no more than: this one has none")
+
+
 class Extract(Strict):
     """A dlt rest_api endpoint, in dlt's own words, and what the version log needs beside it."""
 
@@ -146,6 +163,7 @@ class Extract(Strict):
         "without it",
     )
     also_fields: list[str] = Field(default_factory=list, description="More names for `{fields}`")
+    beside: Beside | None = Field(None, description="What the list leaves out, read by calls of its own")
 
 
 class Deleted(Strict):
