@@ -80,6 +80,10 @@ class Axis:
         low, high = (first, first + reach) if rises else (max(0, first - reach), first)
         return (low if span.start is None else max(low, span.start)), (high if span.end is None else span.end)
 
+    def is_unsettled(self, newest: datetime | None) -> bool:
+        """Whether something changed since the run began: one that came may hide in a total that another left."""
+        return newest is not None and newest.timestamp() >= self._latest()
+
     def _latest(self) -> int:
         """Before this nothing changes any more, by the CRM's own clock."""
         started = self._job.wire.started_at or datetime.now(UTC)

@@ -46,7 +46,6 @@ class WindowedRead:
     Attributes:
         pages: pages that were taken.
         broken_off: a stream could not be read to its end.
-        is_blind: the list could move without a sign of it.
     """
 
     def __init__(
@@ -56,14 +55,15 @@ class WindowedRead:
         self._extract = job.entity.extract
         windows = self._extract.windows if job.limit is None else None
         self._axis = Axis(job, self._extract, windows) if windows else None
+        self._by_id = windows is not None and windows.by == "id"
         self._watched = jsonpath.compile_path(windows.total_path) if windows else None
         self._at_once = job.connection.wire.concurrency
         self._lock, self._stop = threading.Lock(), threading.Event()
         self.expected: int | None = None
         self.total: int | None = None
         self.pages = self._open_pages = 0
-        self.broken_off = self.is_blind = False
-        self._is_split = self._has_moved = False
+        self.broken_off = self._is_blind = False
+        self._is_split = self._has_moved = self._is_one_stream = False
         self._overlaps = build_paginator(self._extract.paginator).overlaps
 
     def read(self) -> bool:
@@ -78,16 +78,23 @@ class WindowedRead:
                 return not self._stop.is_set()
         except NotFiltered:
             self._stop.clear()
-        self._axis, self._has_moved, self._is_split, self._overlaps = None, False, False, True
+        self._is_one_stream, self._has_moved, self._is_split, self._overlaps = True, False, False, True
         self._read(Span())
         return not self._stop.is_set()
 
     def shows_movement(self, tally: Tally) -> bool:
         """Whether records changed places between two pages, so that some may have been passed over."""
         if self._is_split:
-            return self._has_moved or (self._open_pages > 1 and tally.edited > 0)
+            # an edit leaves a window of time, which is noticed there; it stays in a window of ids
+            is_long = self._open_pages > 1 or self._by_id
+            return self._has_moved or (is_long and tally.edited > 0)
         again = tally.edited if self._overlaps else tally.repeated
         return self.pages > 1 and (self._has_moved or again > 0)
+
+    def may_have_moved(self, tally: Tally) -> bool:
+        """Whether they could have without a sign of it; that is believed once a second read brings nothing else."""
+        is_unsettled = self._axis is not None and self._axis.is_unsettled(tally.newest)
+        return self._open_pages > 1 and (self._is_blind or is_unsettled) and bool(tally.new or tally.changed)
 
     def _read_windows(self) -> None:
         """The open window last, and it may be split in its turn."""
@@ -145,12 +152,13 @@ class WindowedRead:
             self._has_moved = self._has_moved or paginator.moved
             self.broken_off = self.broken_off or paginator.broken_off
             if span.end is None:
-                self._open_pages, self.is_blind = count, paginator.is_blind
+                self._open_pages, self._is_blind = count, paginator.is_blind
         return []
 
     def _parts(self, span: Span, page: Page, records: int | None) -> list[Span]:
         """The windows of a read that is long: about as many pages each, if records are spread evenly."""
-        if self._axis is None or span.depth >= DEEPEST or records is None or not page.records:
+        is_one_stream = self._axis is None or self._is_one_stream or span.depth >= DEEPEST
+        if self._axis is None or is_one_stream or records is None or not page.records:
             return []
         if span == Span():
             self.total = records
