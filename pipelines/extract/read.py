@@ -10,6 +10,7 @@ import duckdb
 
 from pipelines.extract import bookmark as bookmarks
 from pipelines.extract import deletions, files, tables
+from pipelines.extract.beside import BesideRead
 from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Versions
 from pipelines.extract.pages import Current, Intake, Layout, Tally
@@ -61,6 +62,9 @@ class _Reader:
         layout = Layout(selector, job.entity.key, job.entity.modified, zone, job.entity.only_with)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
         self.intake.limit = job.limit
+        beside = extract.beside if job.only is None else None
+        self.beside = BesideRead(job, beside) if beside is not None else None
+        self.intake.completed = self.beside.complete if self.beside is not None else None
         self.list = WindowedRead(job, self.bookmark, self._take_page, self.intake.served)
         self.rejected: list[tuple[str, str]] = []
         self.warnings: list[str] = []
@@ -73,6 +77,8 @@ class _Reader:
     def read(self) -> Outcome:
         """Pages, then deletions, then the account of it."""
         is_whole = self._take_pages()
+        if self.beside is not None and self.is_filtered and not self.job.is_pilot:
+            self.intake.take_moved(self.beside.moved)
         tally = self.intake.finish()
         self._refuse_if_nothing_could_be_read()
         complete = is_whole and not self.rejected and not self.list.broken_off
