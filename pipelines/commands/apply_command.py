@@ -29,8 +29,8 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Push: write what the plan says, record by record, and remember what became of each."""
-    from pipelines.push.plan import Pilot
     from pipelines.push.planned import PlanError, load_plan
+    from pipelines.state.controls import Pilot
 
     pilot = Pilot(limit, (only,) if only else ())
     try:

@@ -21,8 +21,8 @@ from pipelines.connections.locks import lock
 if TYPE_CHECKING:
     import duckdb
 
-    from pipelines.push.plan import Pilot
     from pipelines.push.planned import Plan
+    from pipelines.state.controls import Pilot
     from pipelines.state.database import State
 
 

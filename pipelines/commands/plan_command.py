@@ -30,7 +30,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a push would write, and why; nothing is written."""
-    from pipelines.push.plan import Pilot
+    from pipelines.state.controls import Pilot
 
     planner = push_planner(Pilot(limit, (only,) if only else ()), allow_mass_change=allow_mass_change)
     try:

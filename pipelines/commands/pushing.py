@@ -78,7 +78,7 @@ class _Pusher:
             apply_plan(self.session, connection, made, report, self.state, allow_mass_change=allowed)
 
     def _plan(self, connection: Connection, report: Report) -> Plan:
-        from pipelines.push.plan import Pilot
+        from pipelines.state.controls import Pilot
 
         options = self.options
         pilot = Pilot(options.limit, (options.only,) if options.only else ())

@@ -53,6 +53,7 @@ def _owner(owner: Owner) -> dict[str, Any]:
         failures = intents.failures(state)
         open_notices = notices.open_notices(state)
         conflicts = ledger.last_conflicts(state, 20)
+        pilots = [{"connection": name, "says": one.says} for name, one in controls.all_pilots(state).items()]
         paused, never = controls.all_paused(state), controls.all_never_synced(state)
     at_work = holder(owner, "warehouse")
     return {
@@ -66,6 +67,7 @@ def _owner(owner: Owner) -> dict[str, Any]:
         "failures": failures,
         "conflicts": conflicts,
         "paused": paused,
+        "pilots": pilots,
         "never_synced": never,
         "notices": open_notices,
     }
@@ -97,6 +99,8 @@ def _print_held(owner: dict[str, Any]) -> None:
     """What people decided, and where both sides edited a field: the value that holds, and the one that does not."""
     for pause in owner["paused"]:
         print(f"  paused: {pause['connection']}: {pause['why']} ({pause['who']})")
+    for pilot in owner["pilots"]:
+        print(f"  {pilot['connection']}: {pilot['says']}")
     for one in owner["never_synced"]:
         print(f"  never synced: {one['connection']} {one['entity']} {one['source_id']}: {one['why']} ({one['who']})")
     for one in owner["conflicts"]:

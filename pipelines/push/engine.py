@@ -21,7 +21,7 @@ from pipelines.push.references import References
 from pipelines.push.sending import Sender
 from pipelines.push.units import Result, Unit
 from pipelines.push.write import Writer, values_of
-from pipelines.state import intents, ledger, pins
+from pipelines.state import controls, intents, ledger, pins
 from pipelines.state.database import State
 from pipelines.wire.errors import CrmError
 
@@ -37,6 +37,7 @@ class Room:
     sender: Sender
     creator: Creator
     writer: Writer
+    never: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,14 +69,16 @@ class Engine:
             reading = Reading(self.client, name, entity, self.canonical, self.one_reader)
             sender = Sender(self.client, name, entity)
             writer = Writer(entity, self.schemas[name], self.connection.wire)
-            self.rooms[name] = Room(reading, sender, Creator(reading, sender), writer)
+            never = dict.fromkeys(self.connection.settings.never_sync, "by the connection's settings")
+            never |= controls.never_synced(self.state, self.connection.name, name)
+            self.rooms[name] = Room(reading, sender, Creator(reading, sender), writer, never)
         return self.rooms[name]
 
     async def push_chunk(self, units: Sequence[Unit]) -> None:
         """Takes units of one entity and action from the plan to the ledger."""
         room = self.room(units[0].intent.entity)
         action = units[0].intent.action
-        ended = await self._before(room, action, units)
+        ended = {**await self._before(room, action, units), **_held_back(room, units)}
         ready = [place for place in range(len(units)) if place not in ended]
         for place in ready:
             problem = self._prepare(room, units[place])
@@ -174,3 +177,9 @@ class Engine:
         if action in {"link", "unlink"}:
             return await (send_links if action == "link" else send_unlinks)(room.sender, units)
         return await (room.creator.create(units) if action == "create" else room.sender.send(units))
+
+
+def _held_back(room: Room, units: Sequence[Unit]) -> dict[int, Result]:
+    """Records that were put on the list of those that are never synced after the plan was made."""
+    found = ((place, unit.source_id) for place, unit in enumerate(units) if unit.source_id in room.never)
+    return {place: Result("skipped", id, error=f"never synced: {room.never[str(id)]}") for place, id in found}

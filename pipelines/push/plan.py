@@ -20,6 +20,7 @@ from pipelines.push.comparing import compare, make, own_tables, render
 from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.scope import PushField, bits_sql, hash_sql, in_reference_order, push_fields
 from pipelines.state import baselines, controls
+from pipelines.state.controls import Pilot
 from pipelines.state.database import State
 from pipelines.warehouse.build import exists
 from pipelines.warehouse.models import ident, literal
@@ -28,24 +29,6 @@ SYNCED = ("", "synced_at")
 # Made of no batches, because an array of Python values, even an empty one, makes pyarrow import pandas.
 NO_ROWS = pa.Table.from_batches([], ROWS)
 NO_REFERENCES = pa.Table.from_batches([], REFERENCES)
-
-
-@dataclass(frozen=True)
-class Pilot:
-    """A push to a few records first: `limit` golden records, or `only` these (golden ids, record keys, source ids)."""
-
-    limit: int | None = None
-    only: tuple[str, ...] = ()
-
-    @property
-    def leaves_out(self) -> str:
-        """SQL over `w` (the row) and `j` (its place): the record is not part of the pilot."""
-        outside = [f"j.place > {self.limit}"] if self.limit is not None else []
-        if self.only:
-            chosen = ", ".join(literal(one) for one in self.only)
-            ids = ("w.golden_id", "w.record_key", "w.source_id")
-            outside.append("not (" + " or ".join(f"coalesce({one}, '') in ({chosen})" for one in ids) + ")")
-        return f"({' or '.join(outside)})" if outside else "false"
 
 
 @dataclass
@@ -86,15 +69,16 @@ def plan(
         con: a connection to the owner's warehouse; read-only will do.
         state: the owner's state; only read.
         schemas: the canonical entities by name.
-        pilot: only some of the records; the others show as blocked.
+        pilot: only some of the records; the others show as blocked. Default: the pilot that the state keeps, if any.
         allow_mass_change: the caller knows that much will change; no guard trips.
     """
     known = baselines.load(state, connection.name)
     synced = known.get(SYNCED)
     paused = controls.paused(state, connection.name) or ("by its settings" if connection.settings.paused else None)
+    pilot = pilot if pilot not in (None, Pilot()) else controls.pilot(state, connection.name) or Pilot()
     with own_tables(con):
         work = _Work(
-            con, state, connection, schemas, pilot or Pilot(), paused, None if synced is None else int(synced),
+            con, state, connection, schemas, pilot, paused, None if synced is None else int(synced),
             datetime.now(UTC),
         )  # fmt: skip
         con.execute(
@@ -111,8 +95,17 @@ def plan(
     return Plan(
         connection.name, connection.owner.name, rows, references, work.counts,
         tuple(tripped), stats, made_at=work.now.isoformat(), is_pilot=work.pilot != Pilot(),
-        stale=tuple(work.stale),
+        stale=tuple(work.stale), notes=_notes(work),
     )  # fmt: skip
+
+
+def _notes(work: _Work) -> tuple[str, ...]:
+    """What an operator has switched, and the plan therefore leaves out."""
+    never = len(work.connection.settings.never_sync)
+    never += sum(one["connection"] == work.connection.name for one in controls.all_never_synced(work.state))
+    told = [f"paused: {work.paused}"] if work.paused else []
+    told += [work.pilot.says] if work.pilot != Pilot() else []
+    return (*told, *([f"never synced: {never} records"] if never else []))
 
 
 def _present(work: _Work) -> list[str]:
@@ -186,9 +179,19 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "has_references": any(one.is_reference for one in fields),
         "both_edited": f"theirs_since > {synced} and since > {synced}",
         "paused": work.paused,
-        "not_in_pilot": work.pilot.leaves_out,
+        "not_in_pilot": _left_out(work.pilot),
         "now": f"make_timestamptz({int(work.now.timestamp() * 1_000_000)})",
     }
+
+
+def _left_out(pilot: Pilot) -> str:
+    """SQL over `w` (the row) and `j` (its place): the record is not part of the pilot."""
+    outside = [f"j.place > {pilot.limit}"] if pilot.limit is not None else []
+    if pilot.only:
+        chosen = ", ".join(literal(one) for one in pilot.only)
+        ids = ("w.golden_id", "w.record_key", "w.source_id")
+        outside.append("not (" + " or ".join(f"coalesce({one}, '') in ({chosen})" for one in ids) + ")")
+    return f"({' or '.join(outside)})" if outside else "false"
 
 
 def _policy(work: _Work, entity: str) -> str:

@@ -1,14 +1,53 @@
-"""Switches of the operator: connections that are paused, records that are never synced."""
+"""Switches of the operator: connections that are paused, or tried with a few records; records that are never synced."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from pipelines.state import rows
+from pipelines.state import rows, stamps
 from pipelines.state.database import State, now_us
-from pipelines.state.push_tables import never_sync, pauses
+from pipelines.state.push_tables import never_sync, pauses, pilots
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A push to a few records first: `limit` golden records, or `only` these (golden ids, record keys, source ids)."""
+
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+
+    @property
+    def says(self) -> str:
+        """The pilot in words."""
+        parts = [f"at most {self.limit} records of an entity"] if self.limit is not None else []
+        return "pilot: " + "; ".join([*parts, *([f"only {', '.join(self.only)}"] if self.only else [])])
+
+
+def begin_pilot(state: State, connection_name: str, chosen: Pilot, who: str) -> None:
+    """Only these records are pushed to the connection until `end_pilot`."""
+    with state.write() as connection:
+        row = (connection_name, chosen.limit, json.dumps(chosen.only), who, now_us())
+        rows.upsert(connection, pilots, [row])
+        stamps.renew(connection, f"pilots:{connection_name}")
+
+
+def end_pilot(state: State, connection_name: str) -> None:
+    """All records are pushed again."""
+    with state.write() as connection:
+        connection.execute(sa.delete(pilots).where(pilots.c.connection == connection_name))
+        stamps.renew(connection, f"pilots:{connection_name}")
+
+
+def pilot(state: State, connection_name: str) -> Pilot | None:
+    """The pilot in force; None where all records are pushed."""
+    with state.read() as connection:
+        query = sa.select(pilots.c.most, pilots.c.only).where(pilots.c.connection == connection_name)
+        found = connection.execute(query).first()
+    return None if found is None else Pilot(found[0], tuple(json.loads(found[1])))
 
 
 def pause(state: State, connection_name: str, why: str, who: str) -> None:
@@ -55,6 +94,13 @@ def never_synced(state: State, connection_name: str, entity: str) -> dict[str, s
     query = sa.select(table.source_id, table.why).where(table.connection == connection_name, table.entity == entity)
     with state.read() as connection:
         return {str(row[0]): str(row[1]) for row in connection.execute(query)}
+
+
+def all_pilots(state: State) -> dict[str, Pilot]:
+    """The pilots in force, by connection."""
+    with state.read() as connection:
+        found = connection.execute(sa.select(pilots.c.connection, pilots.c.most, pilots.c.only))
+        return {str(name): Pilot(most, tuple(json.loads(only))) for name, most, only in found}
 
 
 def all_never_synced(state: State) -> list[dict[str, Any]]:

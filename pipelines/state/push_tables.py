@@ -160,6 +160,16 @@ pauses = Table(
     moment("at", null=False),
 )
 
+pilots = Table(
+    "pilots",
+    metadata,
+    text("connection", key=True),
+    Column("most", Integer),
+    text("only"),
+    text("who"),
+    moment("at", null=False),
+)
+
 limiter_windows = Table(
     "limiter_windows",
     metadata,

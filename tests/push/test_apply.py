@@ -454,3 +454,14 @@ def test_secrets_stay_out_of_errors(room: Room, connect: Any) -> None:
     hidden = Connection(**{**vars(connection), "secrets": frozenset({"s3cr3t-value"})})
     room.push(hidden)
     assert "s3cr3t" not in json.dumps(intents.failures(room.state), default=str)
+
+
+def test_who_was_put_on_the_list_after_the_plan_was_made_is_left_alone(room: Room) -> None:
+    room.differing(1)
+    room.differing(2)
+    connection = room.connect()
+    made = plan(connection, room.warehouse.con, room.state, room.schemas)
+    controls.never(room.state, "north", "contacts", "1", why="the mayor", who="ann")
+    assert room.apply(made, connection).counts == {"contacts": {"done": 1, "skipped": 1, "sent": 1}}
+    assert {one["first"] for one in room.crm.records["contacts"].values()} == {"Old", "New"}
+    assert ("north:1", "first_name", '"Old"', '"New"', None, "skipped") in room.lines()

@@ -12,9 +12,10 @@ import pytest
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.guards import baseline, is_at_rest
-from pipelines.push.plan import Pilot, plan
+from pipelines.push.plan import plan
 from pipelines.push.planned import Plan, PlanError, load_plan
 from pipelines.state import baselines, controls, intents, ledger, pins
+from pipelines.state.controls import Pilot
 from pipelines.state.database import State, now_us
 from pipelines.state.intents import Change, Intent
 from pipelines.state.ledger import Outcome
@@ -396,3 +397,26 @@ def test_a_plan_is_saved_and_loaded_as_it_was(warehouse: Any, planned: Any, tmp_
     path.write_text("{}")
     with pytest.raises(PlanError, match="no plan of this version"):
         load_plan(path)
+
+
+def test_a_pilot_is_kept_in_state_and_shown(warehouse: Any, planned: Any, state: State) -> None:
+    for number in ("1", "2", "3"):
+        warehouse.record(f"g{number}", "north", "contacts", number, first_name="Old")
+        warehouse.golden("contacts", f"g{number}", first_name="New")
+    controls.begin_pilot(state, "north", Pilot(only=("2", "g3")), "ann")
+    made = planned()
+    assert sorted(rows(made, "source_id", "action", "why")) == [
+        ("1", "blocked", "not in the pilot"), ("2", "update", "differs"), ("3", "update", "differs"),
+    ]  # fmt: skip
+    assert (made.notes, made.is_pilot) == (("pilot: only 2, g3",), True)
+    asked = planned(pilot=Pilot(limit=1))  # what is asked for now comes before what is kept
+    assert asked.notes == ("pilot: at most 1 records of an entity",)
+    controls.end_pilot(state, "north")
+    assert planned().counts["contacts"]["update"] == 3
+
+
+def test_what_an_operator_switched_is_said_at_the_top(planned: Any, state: State, connect: Any) -> None:
+    controls.pause(state, "north", "holidays", "ann")
+    controls.never(state, "north", "contacts", "1", why="the mayor", who="ann")
+    controls.never(state, "south", "contacts", "1", why="another CRM", who="ann")
+    assert planned(connect(never_sync=["7"])).notes == ("paused: holidays", "never synced: 2 records")
