@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.by_address import with_address
+from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.errors import NoCredentials, SettingsError
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.commands.owned import NotTheirs, resolve_owned
 from pipelines.connections.addresses import Allowed
+from pipelines.connections.by_address import stands_for
 from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.connections.owner import Owner
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipelines.service.context import Context
 
 LOCAL = "local"
+UNKNOWN_ADDRESS = "https://not-configured.invalid/"
 
 
 def mappings_of(context: Context) -> dict[str, language.Mapping]:
@@ -83,6 +85,9 @@ def allowed(context: Context) -> Allowed:
 def child_environment(context: Context) -> dict[str, str]:
     """The variables that a process which works for an owner needs beside this one's."""
     given = dict(context.environment)
+    if context.settings.external_crm_enabled:
+        # webhooks are taken in although nobody has said where to poll
+        given = {"EXTERNAL_CRM_API_URL": UNKNOWN_ADDRESS, "EXTERNAL_CRM_API_KEY": "not-configured", **given}
     if context.sandbox is not None:
         listed_before = given.get("ALLOWED_CRM_ADDRESSES", "")
         given["ALLOWED_CRM_ADDRESSES"] = ",".join(filter(None, (listed_before, context.sandbox.address)))
@@ -134,8 +139,11 @@ def _is_configured(context: Context, owner: Owner, name: str) -> bool:
 def _looks_configured(context: Context, owner: Owner, name: str) -> bool:
     if owner.name not in (context.settings.default_owner, SANDBOX_OWNER) and not _has_settings(context, owner):
         return False
+    if stands_for(name, context.environment, context.project) is not None:
+        return False
     try:
-        return resolve_for(context, owner, name) is not None
+        found = resolve_for(context, owner, name)
+        return not (found.wire.base_url or "").startswith(UNKNOWN_ADDRESS.rstrip("/"))
     except (SettingsError, MappingErrors):
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
 import threading
 from collections.abc import Iterable
@@ -97,6 +98,7 @@ def _staged(
     with _lock:
         if not _scratch:
             _scratch.append(duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}))
+            atexit.register(_scratch[0].close)
         cursor = _scratch[0].cursor()
     try:
         cursor.execute("set TimeZone = 'UTC'")

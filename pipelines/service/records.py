@@ -13,7 +13,7 @@ import duckdb
 import orjson
 
 from pipelines.connections.owner import Owner
-from pipelines.service import local
+from pipelines.service import local, searching
 from pipelines.service.connections import LOCAL
 from pipelines.service.errors import ServiceError
 from pipelines.service.search.find import Hit
@@ -39,6 +39,7 @@ def hits(
         after: only those behind this record key.
         limit: at most so many.
     """
+    searching.bring_up(context, owner)
     found = heapq.merge(
         _published(context, owner, entity, source, after, limit) if source != LOCAL else iter(()),
         _local(context, owner, entity, after) if source in (None, LOCAL) else iter(()),

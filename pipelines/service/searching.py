@@ -26,13 +26,18 @@ _lock = threading.Lock()
 
 def find(context: Context, owner: Owner, query: str, entity: str, limit: int) -> list[Hit]:
     """The records that fit best; an index that is missing is made now, one that is behind is brought up beside."""
-    if owner.crm.exists() and not build.is_current(owner):
-        if context.searcher.find(owner, query, entity, limit=1) is None and owner.crm.stat().st_size < BIG_BYTES:
+    bring_up(context, owner)
+    found = context.searcher.find(owner, query, entity, limit=limit)
+    return _plainly(context, owner, query, entity, limit) if found is None else found
+
+
+def bring_up(context: Context, owner: Owner) -> None:
+    """Brings the index up to what is published: a small one now, a big one beside the requests."""
+    if owner.crm.exists() and context.searcher.made_from(owner) != owner.crm.resolve().name:
+        if owner.crm.stat().st_size < BIG_BYTES:
             _bring_up(context, owner)
         else:
             _bring_up_beside(context, owner)
-    found = context.searcher.find(owner, query, entity, limit=limit)
-    return _plainly(context, owner, query, entity, limit) if found is None else found
 
 
 def _plainly(context: Context, owner: Owner, query: str, entity: str, limit: int) -> list[Hit]:

@@ -21,6 +21,7 @@ from pipelines.warehouse.connect import configuration
 from pipelines.warehouse.models import ident, literal
 
 WAIT_SECONDS = 600
+LACKING = "lacking_originals_of"
 Refreshed = Literal["nothing", "same", "partly", "whole"]
 
 
@@ -37,33 +38,71 @@ def refresh(owner: Owner, *, wait_seconds: float = WAIT_SECONDS) -> Refreshed:
     """
     if not owner.crm.exists():
         return "nothing"
-    if is_current(owner):
+    if is_current(owner) and not _lacking(owner):
         return "same"
     with lock(owner, "search", "bringing the search index up to date", wait_seconds=wait_seconds):
-        return "same" if is_current(owner) else _refresh(owner, owner.crm.resolve(strict=True))
+        if is_current(owner):
+            _fill(owner)
+            return "same"
+        return _refresh(owner, owner.crm.resolve(strict=True))
 
 
 def is_current(owner: Owner) -> bool:
     """Whether the index was made from what is published now."""
+    said = _said(owner)
+    return said.get("version") == store.VERSION and said.get("made_from") == owner.crm.resolve().name
+
+
+def _said(owner: Owner) -> dict[str, str]:
     path = store.current(owner)
     if path is None:
-        return False
-    con = store.open_to_read(path)
+        return {}
     try:
-        said = store.meta(con)
+        con = store.open_to_read(path)
+    except sqlite3.OperationalError:
+        return {}
+    try:
+        return store.meta(con)
     except sqlite3.DatabaseError:
-        return False
+        return {}
     finally:
         con.close()
-    return said.get("version") == store.VERSION and said.get("made_from") == owner.crm.resolve().name
+
+
+def _lacking(owner: Owner) -> list[str]:
+    """Sources whose log was being written to when their records' originals were wanted."""
+    return [name for name in _said(owner).get(LACKING, "").split(",") if name]
+
+
+def _fill(owner: Owner) -> None:
+    """Gets the originals that could not be had before."""
+    path, lacking = store.current(owner), _lacking(owner)
+    if path is None or not lacking:
+        return
+    con = store.open_to_write(path)
+    duck = duckdb.connect(config={"threads": 1})
+    still: set[str] = set()
+    try:
+        con.execute("begin immediate")
+        for entity in store.ENTITIES:
+            duck.execute("create or replace temp table docs (key varchar, source varchar, raw_hash varchar)")
+            rows = con.execute(f"select key, source, raw_hash from {entity}_docs where original is null").fetchall()
+            if rows:
+                duck.executemany("insert into docs values (?, ?, ?)", rows)
+            still |= set(_originals(duck, owner, entity))
+            found = duck.execute("select original, key from originals").fetchall()
+            con.executemany(f"update {entity}_docs set original = ? where key = ?", found)
+        store.set_meta(con, **{LACKING: ",".join(sorted(still & set(lacking)))})
+        con.execute("commit")
+    finally:
+        duck.close()
+        con.close()
 
 
 def _refresh(owner: Owner, published: Path) -> Refreshed:
     path, before = store.current(owner), None
     if path is not None:
-        con = store.open_to_read(path)
-        said = store.meta(con)
-        con.close()
+        said = _said(owner)
         before = owner.published_dir / said.get("made_from", "-")
         if said.get("version") != store.VERSION or not before.is_file():
             before = None
@@ -78,13 +117,14 @@ def _refresh(owner: Owner, published: Path) -> Refreshed:
 def _make(duck: duckdb.DuckDBPyConnection, owner: Owner, published: Path) -> None:
     path = owner.published_dir / f"search-{secrets.token_hex(6)}.sqlite"
     con = store.create(path)
+    lacking: set[str] = set()
     try:
         con.execute("begin")
         for entity in store.ENTITIES:
             duck.execute(f"create or replace temp table docs as {documents_sql(entity)}")
-            _originals(duck, owner, entity)
+            lacking |= set(_originals(duck, owner, entity))
             write.add(duck, con, entity, whole=True)
-        store.set_meta(con, version=store.VERSION, made_from=published.name)
+        store.set_meta(con, version=store.VERSION, made_from=published.name, **{LACKING: ",".join(sorted(lacking))})
         con.execute("commit")
         con.execute("pragma journal_mode = wal")
     finally:
@@ -94,16 +134,17 @@ def _make(duck: duckdb.DuckDBPyConnection, owner: Owner, published: Path) -> Non
 
 def _update(duck: duckdb.DuckDBPyConnection, owner: Owner, path: Path, published: Path) -> None:
     con = store.open_to_write(path)
+    lacking = set(_lacking(owner))
     try:
         con.execute("begin immediate")
         for entity in store.ENTITIES:
             gone = _differences(duck, entity)
             query = documents_sql(entity)
             duck.execute(f"create or replace temp table docs as from ({query}) where key in (select key from fresh)")
-            _originals(duck, owner, entity)
+            lacking |= set(_originals(duck, owner, entity))
             write.remove(con, entity, gone)
             write.add(duck, con, entity, whole=False)
-        store.set_meta(con, made_from=published.name)
+        store.set_meta(con, made_from=published.name, **{LACKING: ",".join(sorted(lacking))})
         con.execute("commit")
     finally:
         con.close()
@@ -147,8 +188,9 @@ def _signs_sql(entity: str) -> str:
         where not s.is_deleted"""
 
 
-def _originals(duck: duckdb.DuckDBPyConnection, owner: Owner, entity: str) -> None:
-    """Fills `originals` with the records as the CRMs sent them; of a log that is being written to, without."""
+def _originals(duck: duckdb.DuckDBPyConnection, owner: Owner, entity: str) -> list[str]:
+    """Fills `originals` with the records as the CRMs sent them; gives back sources whose log is being written to."""
+    lacking: list[str] = []
     duck.execute("create or replace temp table originals (key varchar, original varchar)")
     for (source,) in duck.execute("select distinct source from docs order by 1").fetchall():
         path = owner.raw(str(source))
@@ -157,6 +199,7 @@ def _originals(duck: duckdb.DuckDBPyConnection, owner: Owner, entity: str) -> No
         try:
             duck.execute(f"attach {literal(path)} as log (read_only)")
         except duckdb.Error:
+            lacking.append(str(source))
             continue
         try:
             duck.execute(
@@ -170,6 +213,7 @@ def _originals(duck: duckdb.DuckDBPyConnection, owner: Owner, entity: str) -> No
             pass  # a log that lacks this entity
         finally:
             duck.execute("detach log")
+    return lacking
 
 
 if __name__ == "__main__":

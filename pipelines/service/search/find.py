@@ -54,6 +54,11 @@ class Searcher:
         looking = _Looking(self._connection(path), entity, query)
         return looking.hits(limit)
 
+    def made_from(self, owner: Owner) -> str | None:
+        """Name of the published file that the index was made from; None where there is no index."""
+        path = store.current(owner)
+        return None if path is None else store.meta(self._connection(path)).get("made_from")
+
     def originals(self, owner: Owner, entity: str, keys: Sequence[str]) -> dict[str, str]:
         """The records as the CRMs sent them, as JSON text, by key."""
         path = store.current(owner)
