@@ -90,6 +90,12 @@ class Context:
                 self._states.popitem(last=False)[1].close()
             return found
 
+    def owners_at_work(self) -> list[Owner]:
+        """The default owner, and those whose states are open because somebody has asked for something of theirs."""
+        with self._lock:
+            names = dict.fromkeys((self.settings.default_owner, *self._states))
+        return [self.owner(name) for name in names]
+
     def close(self) -> None:
         """Writes what is still in memory, closes the stores, and ends a sandbox of our own."""
         self.limits.stop()

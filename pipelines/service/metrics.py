@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+logger = logging.getLogger("crosswalk.service")
 Samples = Iterable[tuple[Mapping[str, str], float]]
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.08, 0.15, 0.3, 1, 3, 10, 60)
 
@@ -46,6 +49,9 @@ class _Asked(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
-        for labels, value in self._samples():
-            family.add_metric([labels.get(name, "") for name in self._labels], value)
+        try:
+            for labels, value in self._samples():
+                family.add_metric([labels.get(name, "") for name in self._labels], value)
+        except (sa.exc.SQLAlchemyError, OSError):
+            logger.warning("%s cannot be told: the store cannot be reached", self._name)
         yield family
