@@ -120,11 +120,12 @@ def resolve_stored(
 
 def _with_local(mapping: language.Mapping) -> language.Mapping:
     """Who connects a CRM pushes all they have to it, what is entered here included: `linked` alone leaves that out."""
-    changed = mapping.model_copy(deep=True)
-    for entity in changed.entities.values():
-        if entity.push is not None and entity.push.create == "linked":
-            entity.push.create = "all"
-    return changed
+    changed = {
+        name: entity.model_copy(update={"push": entity.push.model_copy(update={"create": "all"})})
+        for name, entity in mapping.entities.items()
+        if entity.push is not None and entity.push.create == "linked"
+    }
+    return mapping.model_copy(update={"entities": {**mapping.entities, **changed}})
 
 
 def _named(variable: str, crm: str) -> str:
