@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
@@ -45,11 +44,7 @@ def create_app(context: Context, routes: Sequence[str] = ROUTES) -> FastAPI:
         context: what it works with; closed when the application ends.
         routes: only these of the modules.
     """
-    modules = [
-        importlib.import_module(name)
-        for part in routes
-        if importlib.util.find_spec(name := f"pipelines.service.routes.{part}")
-    ]
+    modules = [importlib.import_module(f"pipelines.service.routes.{name}") for name in routes]
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
