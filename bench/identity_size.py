@@ -1,0 +1,183 @@
+"""A labelled file of any size through `unify`: staged to golden, then one in a hundred changed, beside Splink.
+
+    python bench/identity_size.py FILE [--changed 0.01] [--no-splink] [--region US]
+
+FILE is a CSV or Parquet file as bench/identity.py takes them. Its records are staged as those of one connection (that
+is not timed; telephone numbers are parsed there), then unify makes golden records of them: ids, survivorship, lineage
+and the identity itself. Afterwards one record in a hundred gets another's telephone number, mailbox or street, or is
+new, and unify runs again; the clusters it leaves are compared with those of a run that looks at everyone, with the
+model and the frequencies as they were. Splink's published settings run on the same records in a process of their own.
+Seconds are of the clock, CPU seconds of all threads: where other programs share the cores only the latter compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.identity import load
+from pipelines.connections.owner import Owner
+from pipelines.mapping.load import load_schemas
+from pipelines.state.database import open_state
+from pipelines.unify.identity.evaluate import evaluate
+from pipelines.unify.identity.splink_settings import published_clusters
+from pipelines.unify.run import unify
+from pipelines.unify.sources import Source
+from pipelines.unify.staged import EDITS, SYSTEM_COLUMNS, TRAILING_COLUMNS
+from pipelines.warehouse.connect import open_warehouse
+
+SCHEMA = load_schemas(Path(__file__).resolve().parents[1] / "schemas")["contacts"]
+SYSTEM = {
+    "record_key": "record_key",
+    "connection": "'file'",
+    "source_id": "split_part(record_key, ':', 2)",
+    "is_deleted": "false",
+    "is_in_scope": "true",
+    "custom": "'{}'",
+    "raw_hash": "''",
+    "values_hash": "hash(p)",
+}
+
+
+def stage(con: duckdb.DuckDBPyConnection) -> None:
+    """Fill `staging.contacts` from `people`."""
+    theirs = {row[0] for row in con.execute("describe people").fetchall()} - {"record_key", "truth"}
+    fields = {name: field.duckdb_type for name, field in SCHEMA.fields.items()}
+    chosen = []
+    for name, kind in {**SYSTEM_COLUMNS, **fields, **TRAILING_COLUMNS}.items():
+        value = (
+            name if name in theirs else SYSTEM.get(name, "timestamptz '2026-01-01'" if name.endswith("_at") else "null")
+        )
+        chosen.append(f'({value})::{kind} as "{name}"')
+    con.execute(f"create or replace table staging.contacts as select {', '.join(chosen)} from people as p")
+    empty = ", ".join(f'null::{kind} as "{name}"' for name, kind in EDITS.items())
+    con.execute(f"create or replace table staging.contacts_edits as select {empty} where false")
+
+
+def change(con: duckdb.DuckDBPyConnection, share: float) -> None:
+    """Another's telephone, mailbox or street for one half of the share of `people`; the other half are new."""
+    theirs = {row[0] for row in con.execute("describe people").fetchall()} - {"record_key", "truth"}
+    moved = [name for name in ("phone", "email", "street", "last_name") if name in theirs]
+    places = ", ".join(
+        f"case when hash(p.record_key, 3) % {len(moved)} = {n} then q.{name} else p.{name} end as {name}"
+        for n, name in enumerate(moved)
+    )
+    one_in = round(2 / share)
+    con.execute(
+        f"""create or replace table people as
+            with chosen as (
+                select *, row_number() over (order by hash(record_key, 1)) as place
+                from people where hash(record_key, 2) % {one_in} = 0
+            ),
+            changed as (
+                select p.* exclude (place) replace ({places})
+                from chosen as p join chosen as q on q.place = p.place % (select count(*) from chosen) + 1
+            )
+            select * from people where hash(record_key, 2) % {one_in} <> 0
+            union all by name
+            select * from changed
+            union all by name
+            select * replace (record_key || '+' as record_key) from people where hash(record_key, 2) % {one_in} = 1"""
+    )
+
+
+def line(what: str, work: Callable[[], object], more: Callable[[], str] = lambda: "") -> float:
+    """Run one step and print it."""
+    began, used = time.perf_counter(), time.process_time()
+    work()
+    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{what:38} {seconds:8.2f} {cpu:8.2f} {peak:8.2f}  {more()}", flush=True)
+    return cpu
+
+
+def quality(con: duckdb.DuckDBPyConnection, clusters: str) -> str:
+    """How good the clusters are, as text."""
+    found = evaluate(con, clusters, "people")
+    return (
+        f"F1 {found.f1:.4f}, precision {found.precision:.4f}, recall {found.recall:.4f}, "
+        f"most people in one {found.most_people}"
+    )
+
+
+def splink(file: Path, region: str) -> None:
+    """Splink's published settings on the same records."""
+    con = duckdb.connect(config={"memory_limit": "20GB", "threads": 2})
+    load(con, file, region)
+    line(
+        "Splink, published settings", lambda: published_clusters(con, "people", "found"), lambda: quality(con, "found")
+    )
+
+
+def fingerprint(con: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+    """One number for the clusters, whatever they are called and however they are ordered, and one for the ids."""
+    query = """select bit_xor(hash(record_key, cluster)), count(*) from golden.contact_clusters
+        union all select bit_xor(hash(record_key, contact_id)), count(*) from unified.contact_sources"""
+    return sorted(con.execute(query).fetchall())
+
+
+def ours(file: Path, region: str, share: float) -> bool:
+    """Print our lines; whether the partial run left what a full one leaves."""
+    with tempfile.TemporaryDirectory(prefix="bench-identity-") as folder:
+        owner = Owner("bench", Path(folder))
+        with open_warehouse(owner) as con, open_state(owner) as state:
+            con.execute("set threads = 2")
+            load(con, file, region)
+            stage(con)
+
+            def golden() -> None:
+                unify(con, state, {"contacts": SCHEMA}, [Source("file")])
+
+            found = "golden.contact_clusters"
+            whole = line("staged to golden, all new", golden, lambda: quality(con, found))
+            change(con, share)
+            stage(con)
+            part = line(f"staged to golden, {share:.0%} changed", golden, lambda: quality(con, found))
+            partly = fingerprint(con)
+            con.execute("drop table golden.contact_seen")
+            con.execute("update meta.builds set fingerprint = '' where table_name = 'unified.contacts'")
+            line("the same, everyone looked at", golden, lambda: quality(con, found))
+            print(
+                f"changed / all new: {part / whole:.1%} of the CPU time; "
+                f"equal to a full run: {fingerprint(con) == partly}"
+            )
+            return fingerprint(con) == partly
+
+
+def main() -> None:
+    """Measure one file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--changed", type=float, default=0.01)
+    parser.add_argument("--region", default="US")
+    parser.add_argument("--no-splink", action="store_true")
+    parser.add_argument("--only-splink", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only_splink:
+        splink(options.file, options.region)
+        return
+    load_now = os.getloadavg()[0]
+    print(f"{options.file.name}; {json.dumps({'cores': os.cpu_count(), 'other load': round(load_now, 1)})}")
+    print(f"{'step':38} {'seconds':>8} {'CPU s':>8} {'peak GB':>8}", flush=True)
+    equal = ours(options.file, options.region, options.changed)
+    if not options.no_splink:
+        subprocess.run(
+            [sys.executable, __file__, str(options.file), "--only-splink", "--region", options.region], check=True
+        )
+    sys.exit(0 if equal else 1)
+
+
+if __name__ == "__main__":
+    main()
