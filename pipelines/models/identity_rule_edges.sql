@@ -60,22 +60,30 @@ best as (
     from ends
     group by rid, place
     having list(rules order by rules desc)[1] > coalesce(list(rules order by rules desc)[2], 0)
-){% endif %}
+){% endif %},
 
 
+decided as (
+    select
+        *,
+        case
+            when is_vetoed then 'no'
+            {% if within %}
+            when (a, b) not in (select (rid, other) from best) or (b, a) not in (select (rid, other) from best) then 'review'
+            {% endif %}
+            else 'match'
+        end as decision
+    from pairs
+)
+
+-- A rule knows no chances: what it cannot decide is as likely as not.
 select
     record_key_a,
     record_key_b,
     a,
     b,
-    {{ bits }}::float as bits,
-    1::float as probability,
-    case
-        when is_vetoed then 'no'
-        {% if within %}
-        when (a, b) not in (select (rid, other) from best) or (b, a) not in (select (rid, other) from best) then 'review'
-        {% endif %}
-        else 'match'
-    end as decision,
+    case decision when 'match' then {{ bits }} when 'review' then 0 else -{{ bits }} end::float as bits,
+    case decision when 'match' then 1 when 'review' then 0.5 else 0 end::float as probability,
+    decision,
     evidence
-from pairs
+from decided

@@ -59,6 +59,7 @@ def make_members(
     make_components(con)
     guards = declaration.guards
     columns = columns_of(con, known)
+    build(con, "identity_loose", largest=guards.largest)
     build(
         con,
         "identity_inner_pairs",
@@ -74,16 +75,13 @@ def make_members(
         frequencies=frequencies,
         matches=matches,
         complete_up_to=COMPLETE_UP_TO,
-        largest=guards.largest,
     )
     make_scores(con, "identity_inner_scores", "identity_inner_pairs", declaration, model, known=known)
     con.execute(
         """create or replace temp table identity_members as
-           select c.rid, case when i.rid is null then c.component else coalesce(s.same, c.rid) end as cluster
+           select c.rid, case when l.component is null then c.component else coalesce(s.same, c.rid) end as cluster
            from identity_components as c
-           left join (
-               select a as rid from identity_inner_scores union select b from identity_inner_scores
-           ) as i using (rid)
+           left join identity_loose as l using (component)
            left join identity_same as s using (rid)"""
     )
     merge_best(con, match_bits=match_bits, largest=guards.largest)
