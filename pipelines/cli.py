@@ -30,6 +30,7 @@ COMMANDS = {
     "test": "Log in to a CRM and read one record",
     "new": "Draft a mapping for a new CRM from a sample of its records",
     "show": "Show connections, last runs and open failures",
+    "forget": "Erase a person: history, warehouse, ledger, published files, search",
     "serve": "Serve user sync, the unified CRM, connectors, webhooks and schedules over HTTP",
     "sandbox": "Serve the built-in CRMs until stopped",
 }

@@ -153,13 +153,13 @@ def open_owned(
     allowed = allowed_for(found, environment, set(by_users))
     if allowed is not None:
         guard_process(allowed)
-    others = {name: _unopened(kept, project, owner, schemas) for name, kept in by_users.items()}
+    others = {name: unopened(kept, project, owner, schemas) for name, kept in by_users.items()}
     redactor = Redactor(secret for connection in found for secret in connection.secrets)
     with redactor.in_all_logs():
         yield Session(project, schemas, found, owner, emulated is not None, redactor, others)
 
 
-def _unopened(kept: service_connections.Kept, project: Project, owner: Owner, schemas: Schemas) -> Connection:
+def unopened(kept: service_connections.Kept, project: Project, owner: Owner, schemas: Schemas) -> Connection:
     """A connection whose raw log is all that is looked at."""
     mapping = load_overridden(project.mappings / f"{kept.provider}.yml", kept.field_mapping, schemas)
     return Connection(kept.provider, owner, mapping, kept.settings, False, mapping.connection)

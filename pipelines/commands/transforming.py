@@ -32,6 +32,8 @@ class Transforming:
     stages: frozenset[str]
     start_checks: Callable[[], Worker]
     check_growth: bool = True
+    anew: bool = False
+    """Nothing is taken over from what was published before."""
 
     def run(self) -> bool:
         """Brings the owner's tables and published file up to date; False where checks failed."""
@@ -145,7 +147,7 @@ class Transforming:
             con,
             self.session.owner,
             self.session.schemas,
-            lambda target: snapshot(self.state, target, known=LAST),
+            lambda target: snapshot(self.state, target, known=None if self.anew else LAST),
             self.report.run_id,
         )
 

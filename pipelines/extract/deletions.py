@@ -143,7 +143,7 @@ def ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
     gone = []
     entity = job.entity
     zone = intake.layout.timezone
-    layout = Layout(request.data_selector, entity.key, entity.modified, zone, entity.only_with)
+    layout = Layout(request.data_selector, entity.key, entity.modified, zone, entity.only_with, job.left_out)
     current = Current(job.table(), f"{job.name}_get", whole=False)
     alive = Intake(job.con, f"{job.name}_get", layout, job.folder, current=current, floor=job.floor)
     with ThreadPoolExecutor(job.connection.wire.concurrency) as pool:

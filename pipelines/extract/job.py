@@ -14,6 +14,7 @@ from pipelines.extract import raw
 from pipelines.extract.load import Versions
 from pipelines.mapping.language import Entity
 from pipelines.state.database import State
+from pipelines.state.forgotten import left_out_sql
 from pipelines.wire.session import Wire
 
 
@@ -27,6 +28,7 @@ class EntityRead:
         full: everything was asked for; complete: and every page could be read.
         calls: attempts made for this entity, login and repetitions included.
         bookmark: from when on the next read asks (UTC, ISO 8601); None: everything.
+        windows: how many windows it was read in; the first page counts as one where it was only looked at.
     """
 
     entity: str
@@ -42,6 +44,7 @@ class EntityRead:
     bookmark: str | None
     warnings: list[str] = field(default_factory=list)
     full: bool = False
+    windows: int = 1
 
 
 @dataclass
@@ -63,6 +66,11 @@ class Job:
     allow_shrink: bool
     progress: Callable[..., None]
     state: State | None = None
+
+    @property
+    def left_out(self) -> str:
+        """SQL over `key`, true for records that were erased; empty where none was."""
+        return left_out_sql(self.state, self.connection.name, self.name, "key") if self.state is not None else ""
 
     @property
     def is_pilot(self) -> bool:

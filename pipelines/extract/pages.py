@@ -28,7 +28,8 @@ class Layout:
     """Where things stand in an answer and in its records.
 
     A record's id is made of all parts of `key` that hold something, joined by `|`; of a part's places the first counts.
-    A record that holds nothing at one of the paths of `only_with` is of another kind, and none of ours.
+    A record that holds nothing at one of the paths of `only_with` is of another kind, and none of ours. `left_out` is
+    SQL over `key` that is true for records that were erased, and are never taken in again.
     """
 
     selector: str | None
@@ -36,6 +37,7 @@ class Layout:
     modified: str | None
     timezone: str = "UTC"
     only_with: Sequence[str] = ()
+    left_out: str = ""
 
 
 @dataclass
@@ -238,7 +240,7 @@ def batch_sql(name: str, layout: Layout, source: str) -> str:
             case when key is not null then null
                 when json_type(record) <> 'OBJECT' then 'not an object'
                 else {literal("no id at " + ", ".join(" or ".join(ways) for ways in layout.key))} end as problem
-        from keyed"""
+        from keyed {f"where key is null or not ({layout.left_out})" if layout.left_out else ""}"""
 
 
 def _ours(source: str, only_with: Sequence[str]) -> str:

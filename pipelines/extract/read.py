@@ -59,7 +59,7 @@ class _Reader:
         self.current = Current(job.table(), job.name, whole=whole)
         zone = job.connection.wire.timezone
         selector = job.entity.get.data_selector if job.only and job.entity.get else extract.data_selector
-        layout = Layout(selector, job.entity.key, job.entity.modified, zone, job.entity.only_with)
+        layout = Layout(selector, job.entity.key, job.entity.modified, zone, job.entity.only_with, job.left_out)
         self.intake = Intake(job.con, job.name, layout, job.folder, current=self.current, floor=job.floor)
         self.intake.limit = job.limit
         beside = extract.beside if job.only is None else None
@@ -193,6 +193,7 @@ class _Reader:
             job.name, tally.records, tally.new, tally.changed, tally.unchanged, found.deleted, tally.problems,
             complete, job.wire.calls[job.name], time.monotonic() - self.started,
             self._next_bookmark(tally, complete=complete, full=full), self.warnings, full,
+            self.list.windows,
         )  # fmt: skip
         files = [*self.intake.files, *found.files]
         rows = self.intake.rows + found.rows

@@ -19,7 +19,6 @@ from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Folder, Versions, finish_pending, load
 from pipelines.extract.pages import Current, Intake, Layout
 from pipelines.extract.run import Loader, keep
-from pipelines.mapping.language import Entity
 from pipelines.wire.accounts import limiter_for
 from pipelines.wire.session import Wire, open_wire
 
@@ -68,7 +67,7 @@ def take_told(
             log = raw.Log.of(con)
             floor = log.last_seen() + 1
             takings = [
-                _Taking(_job(connection, wire, name, connection.entities[name], con, folder, floor, log), one)
+                _Taking(_job(connection, wire, name, con, folder, floor, log, state), one)
                 for name, one in told.items()
                 if name in connection.entities
             ]
@@ -84,11 +83,12 @@ def take_told(
 
 
 def _job(
-    connection: Connection, wire: Wire, name: str, entity: Entity, con: Any, folder: Folder, floor: int, log: raw.Log
+    connection: Connection, wire: Wire, name: str, con: Any, folder: Folder, floor: int, log: raw.Log, state: Any
 ) -> Job:
     return Job(
-        connection, wire, name, entity, con.cursor(), folder.spool, floor, log, {}, False, None, None, False, _silent
-    )
+        connection, wire, name, connection.entities[name], con.cursor(), folder.spool, floor, log,
+        {}, False, None, None, False, _silent, state,
+    )  # fmt: skip
 
 
 def _silent(*_: Any) -> None:
@@ -107,7 +107,8 @@ class _Taking:
     def take(self) -> Outcome:
         """Records that were sent, then those that are fetched, then what is gone."""
         job, entity = self.job, self.job.entity
-        layout = Layout(None, entity.key, entity.modified, job.connection.wire.timezone, entity.only_with)
+        zone = job.connection.wire.timezone
+        layout = Layout(None, entity.key, entity.modified, zone, entity.only_with, job.left_out)
         current = Current(job.table(), f"{job.name}_told", whole=False)
         intake = Intake(job.con, f"{job.name}_told", layout, job.folder, current=current, floor=job.floor)
         try:
