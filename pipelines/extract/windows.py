@@ -44,7 +44,7 @@ class WindowedRead:
         served: how many different records were taken.
 
     Attributes:
-        pages: pages that were taken.
+        pages: pages that were taken; windows: that they were read in, those that were split included.
         broken_off: a stream could not be read to its end.
     """
 
@@ -61,7 +61,7 @@ class WindowedRead:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self.expected: int | None = None
         self.total: int | None = None
-        self.pages = self._open_pages = 0
+        self.pages = self.windows = self._open_pages = 0
         self.broken_off = self._is_blind = False
         self._is_split = self._has_moved = self._is_one_stream = False
         self._overlaps = build_paginator(self._extract.paginator).overlaps
@@ -123,6 +123,8 @@ class WindowedRead:
         """Reads one window, or gives back those that it is to be read in, because it is long or has moved."""
         job = self._job
         job.wire.purpose.name = job.name
+        with self._lock:
+            self.windows += 1
         request = filled(self._extract, job.entity, self._bookmark, self._axis.ends(span) if self._axis else None)
         paginator = self._paginator(request, span)
         count = 0

@@ -1,8 +1,9 @@
 """Keeps the calls of one CRM account within its limits: extract's threads, push's tasks, other processes.
 
-Each window is a log of its last calls, so that no sliding window ever holds more than the CRM allows; a call counts
-somewhat longer than the window, because calls may reach the CRM closer together than they left here. When the CRM says
-'too many' all wait, then the rate is halved and climbs back with every window that goes well.
+Each window is a log of its last calls, so that no sliding window ever holds more than the CRM allows. Calls may reach
+the CRM closer together than they left here, so a call counts somewhat longer than the window; once it was answered, by
+as much as it took longer than the quickest of its kind, for it cannot have been on its way any longer than that. When
+the CRM says 'too many' all wait, then the rate is halved and climbs back with every window that goes well.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from pipelines.wire.quota import Quota, WindowStore
 
 LONG = 1800.0
 JITTER_SHARE, JITTER_MOST = 0.08, 0.5
+SEEN_SHARE, SEEN_MOST_SHARE = 0.015, 0.1
 BURST = 0.8
 SLOWEST = 0.05
+NUMBERS = re.compile(r"\d+")
 
 
 class QuotaExhausted(Exception):  # noqa: N818 - a state, not a fault
@@ -35,28 +38,43 @@ class QuotaExhausted(Exception):  # noqa: N818 - a state, not a fault
 
 
 @dataclass
+class Sent:
+    """A call that was counted: when it left, its kind, and what it took until its answer came (s)."""
+
+    at: float
+    kind: str
+    took: float | None = None
+
+    def counts_until(self, seconds: float, quickest: dict[str, float]) -> float:
+        """When it surely left a window of that length; `quickest`: what calls of each kind took at least."""
+        late = min(seconds * JITTER_SHARE, JITTER_MOST)
+        if self.took is not None:
+            seen = self.took - quickest.get(self.kind, self.took) + seconds * SEEN_SHARE
+            late = min(seen, seconds * SEEN_MOST_SHARE, JITTER_MOST)
+        return self.at + seconds + late
+
+
+@dataclass
 class _Window:
-    """A short window: when its last calls were made."""
+    """A short window: its last calls."""
 
     limit: Limit
     allowed: int
     pattern: re.Pattern[str] | None
-    calls: deque[float] = field(default_factory=deque)
+    calls: deque[Sent] = field(default_factory=deque)
 
-    @property
-    def length(self) -> float:
-        return self.limit.seconds + min(self.limit.seconds * JITTER_SHARE, JITTER_MOST)
-
-    def wait(self, now: float, share: float) -> float:
+    def wait(self, now: float, share: float, quickest: dict[str, float]) -> float:
         """Seconds until a call is allowed; the last fifth of a window is spread out."""
-        while self.calls and self.calls[0] <= now - self.length:
+        seconds = self.limit.seconds
+        while self.calls and self.calls[0].at + seconds + JITTER_MOST <= now:
             self.calls.popleft()
+        ends = sorted(end for call in self.calls if (end := call.counts_until(seconds, quickest)) > now)
         allowed = max(1, int(self.allowed * share))
-        if len(self.calls) >= allowed:
-            return self.calls[-allowed] + self.length - now
-        if len(self.calls) >= allowed * BURST and allowed > 1:
-            gap = self.limit.seconds / allowed * 0.9
-            return max(0.0, self.calls[-1] + gap - now)
+        if len(ends) >= allowed:
+            return ends[-allowed] - now
+        if len(ends) >= allowed * BURST and allowed > 1:
+            gap = seconds / allowed * 0.9
+            return max(0.0, self.calls[-1].at + gap - now)
         return 0.0
 
 
@@ -81,6 +99,7 @@ class Limiter:
         self._share = 1.0
         self._good = 0
         self._closed_until = 0.0
+        self._quickest: dict[str, float] = {}
         self.calls = 0
 
     def acquire(self, method: str, path: str) -> None:
@@ -89,16 +108,16 @@ class Limiter:
         Raises:
             QuotaExhausted: a long window is used up; waiting for it would take too long.
         """
-        while (seconds := self.take(method, path)) > 0:
+        while isinstance(seconds := self.take(method, path), float):
             self.sleep(seconds)
 
     async def acquire_async(self, method: str, path: str) -> None:
         """As `acquire`, for tasks."""
-        while (seconds := self.take(method, path)) > 0:
+        while isinstance(seconds := self.take(method, path), float):
             await asyncio.sleep(seconds)
 
-    def take(self, method: str, path: str) -> float:
-        """0 and the call is counted, to be made at once; or the seconds to wait before asking again.
+    def take(self, method: str, path: str) -> Sent | float:
+        """The call, counted, to be made at once; or the seconds to wait before asking again.
 
         Raises:
             QuotaExhausted: a long window is used up; waiting for it would take too long.
@@ -109,18 +128,25 @@ class Limiter:
             if self._closed_until > now:
                 return self._closed_until - now
             windows = [w for w in self._windows if w.pattern is None or w.pattern.search(call)]
-            seconds = max((w.wait(now, self._share) for w in windows), default=0.0)
+            seconds = max((w.wait(now, self._share, self._quickest) for w in windows), default=0.0)
             if seconds > 0:
-                return seconds
+                return float(seconds)
             for pattern, quota in self._quotas:
                 if pattern is None or pattern.search(call):
                     free_in = quota.take()
                     if free_in > 0:
                         raise QuotaExhausted(quota.allowed, quota.limit.seconds, free_in)
+            sent = Sent(now, NUMBERS.sub("#", call))
             for window in windows:
-                window.calls.append(now)
+                window.calls.append(sent)
             self.calls += 1
-            return 0.0
+            return sent
+
+    def answered(self, sent: Sent) -> None:
+        """A call of `take` was answered: what it took longer than others of its kind bounds how late it arrived."""
+        with self._lock:
+            sent.took = self._clock() - sent.at
+            self._quickest[sent.kind] = min(sent.took, self._quickest.get(sent.kind, sent.took))
 
     def throttled(self, retry_after: float | None = None) -> None:
         """The CRM said 'too many': all wait, and then go at half the rate.

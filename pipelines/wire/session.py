@@ -27,7 +27,7 @@ from pipelines.wire import errors
 from pipelines.wire.ahead import ReadAhead, key_of
 from pipelines.wire.auth import Auth, build_auth
 from pipelines.wire.hosts import host_of
-from pipelines.wire.limiter import Limiter, QuotaExhausted
+from pipelines.wire.limiter import Limiter, QuotaExhausted, Sent
 from pipelines.wire.readable import Unreadable, parse
 from pipelines.wire.throttle import is_throttled, retry_after
 
@@ -148,17 +148,18 @@ class _LimitedAdapter(BaseAdapter):
                 wire.label, f"Refused to send credentials to another host than {', '.join(sorted(wire.hosts))}",
                 method=request.method or "", path=urlsplit(url).netloc,
             )  # fmt: skip
-        self._begin(request.method or "GET", urlsplit(url).path)
+        sent = self._begin(request.method or "GET", urlsplit(url).path)
         try:
             with wire.lock:
                 wire.calls[getattr(request, "purpose", "")] += 1
             response = self._inner.send(request, *args, **kwargs)
+            wire.limiter.answered(sent)
         finally:
             self._in_flight.release()
         self._learn(response)
         return response
 
-    def _begin(self, method: str, path: str) -> None:
+    def _begin(self, method: str, path: str) -> Sent:
         """Waits for a place among the calls in flight and for the limiter together.
 
         A call that the limiter has counted leaves at once: one that waited for a place would arrive with later ones.
@@ -167,14 +168,14 @@ class _LimitedAdapter(BaseAdapter):
         while True:
             self._in_flight.acquire()
             try:
-                seconds = self._wire.limiter.take(method, path)
+                taken = self._wire.limiter.take(method, path)
             except BaseException:
                 self._in_flight.release()
                 raise
-            if seconds <= 0:
-                return
+            if isinstance(taken, Sent):
+                return taken
             self._in_flight.release()
-            self._wire.limiter.sleep(seconds)
+            self._wire.limiter.sleep(taken)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -70,6 +70,35 @@ def test_calls_that_arrive_closer_together_still_fit(jitter: list[float]) -> Non
     assert most_in_any(arrived, 1.0) <= 10
 
 
+@settings(max_examples=100)
+@given(ways=st.lists(st.tuples(st.floats(0, 0.09), st.floats(0, 0.09)), min_size=60, max_size=60))
+def test_answers_tell_how_late_calls_may_have_arrived(ways: list[tuple[float, float]]) -> None:
+    """What a call took longer than the quickest may have passed before it arrived, or after."""
+    made, clock = limiter((10, 1.0))
+    made.answered(made.take("GET", "/"))  # the quickest there is
+    arrived, under_way = [clock.now], []
+    for late, slow in ways:
+        while isinstance(seconds := made.take("GET", "/"), float):
+            clock.now += seconds
+        arrived.append(clock.now + late)
+        under_way.append((clock.now + min(late + slow, 0.09), seconds))
+        for at, sent in [pair for pair in under_way if pair[0] <= clock.now]:
+            under_way.remove((at, sent))
+            sent.took = at - sent.at
+    assert most_in_any(arrived, 1.0) <= 10
+
+
+@pytest.mark.parametrize(("requests", "seconds"), [(10, 1.0), (190, 10.0), (5, 1.0), (250, 10.0)])
+def test_a_quiet_network_leaves_nearly_all_of_the_limit(requests: int, seconds: float) -> None:
+    made, clock = limiter((requests, seconds))
+    begun, count = clock.now, int(requests / seconds * 60)
+    for _ in range(count):
+        while isinstance(taken := made.take("GET", "/"), float):
+            clock.now += taken
+        made.answered(taken)
+    assert count / (clock.now - begun) >= 0.96 * requests / seconds
+
+
 @pytest.mark.parametrize(("requests", "seconds"), [(10, 1.0), (190, 10.0), (5, 1.0), (250, 10.0)])
 def test_nine_tenths_of_the_limit_are_reached(requests: int, seconds: float) -> None:
     made, clock = limiter((requests, seconds))
