@@ -1,8 +1,5 @@
-"""A process that others may kill: for a line on stdin it forks a child that does one whole push run.
-
-    python crash_program.py FOLDER URL
-
-Prints the child's process id, and after a second line the child's exit status, once it has ended.
+"""A process whose children others may kill: for each line `FOLDER URL` on stdin it forks a child that does one whole
+push run. It prints the child's process id, and after a second line the child's exit status, once it has ended.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from pipelines.state import registry, runs
 from pipelines.state.database import State, open_state
 
 HERE = Path(__file__).parent
-PEOPLE = 40
+PEOPLE = 24
 
 
 def kit() -> Any:
@@ -54,7 +51,7 @@ def connection_to(url: str, owner: Owner, mapping: dict[str, Any]) -> Connection
 
 
 def fill(warehouse: Any, state: State, reader: RecordReader, records: list[dict[str, Any]]) -> None:
-    """What extract, staging and unify would leave: north's records as they are, and forty golden people."""
+    """What extract, staging and unify would leave: north's records as they are, and the golden people."""
     warehouse.source("north", "contacts")
     known = registry.golden_of(state, "contacts", [f"north:{record['id']}" for record in records])
     for record, row in zip(records, reader("contacts", records), strict=True):
@@ -78,7 +75,7 @@ def run(owner: Owner, url: str, helpers: Any, schemas: Any) -> None:
         recover(connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
         with urllib.request.urlopen(f"{url}/contacts", timeout=30) as answer:
             records = orjson.loads(answer.read())["contacts"]
-        with duckdb.connect() as con:
+        with duckdb.connect(config={"threads": 1}) as con:
             warehouse = helpers.Warehouse(con, schemas)
             fill(warehouse, state, reader, records)
             made = plan(connection, con, state, schemas)
@@ -87,13 +84,13 @@ def run(owner: Owner, url: str, helpers: Any, schemas: Any) -> None:
 
 def main() -> None:
     """One child for each pair of lines."""
-    owner, url = Owner("ann", Path(sys.argv[1])), sys.argv[2]
     helpers, schemas = kit(), {"contacts": load_schemas(HERE.parents[1] / "schemas")["contacts"]}
-    while sys.stdin.readline():
+    for line in sys.stdin:
+        folder, url = line.split()
         child = os.fork()
         if child == 0:
             try:
-                run(owner, url, helpers, schemas)
+                run(Owner("ann", Path(folder)), url, helpers, schemas)
                 os._exit(0)
             except BaseException:  # noqa: BLE001 - a forked child must not return into the parent's loop
                 import traceback
