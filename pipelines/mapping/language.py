@@ -10,16 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.mapping.calls import Batch, Beside, Find, Link, LookUp, Request
 from pipelines.mapping.field_mapping import FieldMapping
 from pipelines.mapping.view import View, ViewColumn
 from pipelines.mapping.webhook import Webhook
 from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_text, places
 
 __all__ = [
-    "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf", "Incremental",
-    "Instead",
-    "Limit", "Link", "Mapping", "Path", "Push", "Request", "Seconds", "Strict", "View", "ViewColumn", "Webhook",
-    "Windows", "as_text", "places",
+    "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf",
+    "Incremental", "Instead", "Limit", "Link", "LookUp", "Mapping", "Path", "Push", "Request", "Seconds", "Strict",
+    "View", "ViewColumn", "Webhook", "Windows", "as_text", "places",
 ]  # fmt: skip
 
 
@@ -32,17 +32,6 @@ class Limit(Strict):
         None, description="Only calls whose 'METHOD path' matches this regular expression; without it all calls"
     )
     reserve: float = Field(0.0, ge=0, lt=1, description="Share of the window left to people and other programs")
-
-
-class Request(Strict):
-    """One HTTP call. `{id}`, `{value}` and canonical field names are filled in; the path is relative to base_url."""
-
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    path: str
-    params: dict[str, Any] = Field(default_factory=dict)
-    json_body: Any = Field(None, alias="json")
-    headers: dict[str, str] = Field(default_factory=dict)
-    data_selector: str | None = Field(None, description="Where the record, or the list of records, is in the answer")
 
 
 class Instead(Strict):
@@ -126,23 +115,6 @@ class Windows(Strict):
         return self
 
 
-class Beside(Strict):
-    """Values that a list of records leaves out, such as relations: read by batches of ids, put into the records."""
-
-    request: Request = Field(description="Its data_selector: where the list of answers is, one for each record")
-    size: int = Field(gt=0, description="Ids in a call")
-    items: str = Field(description="Key in the body that holds the list of ids")
-    item: dict[str, Any] = Field(default_factory=dict, description="Shape of a member: $id, constants; default: the id")
-    of: Path = Field(description="In an answer: whose it is")
-    value: Path = Field(description="In an answer: the list of values")
-    shape: dict[str, Path] = Field(
-        default_factory=dict, description="A member as it is kept: name: path in what came. Default: as it came"
-    )
-    into: Path = Field(description="Where the list goes in the record")
-    errors: Path | None = Field(None, description="In the whole answer: what went wrong, a list")
-    none: str | None = Field(None, description="What stands in an error that says no more than: this one has none")
-
-
 class Extract(Strict):
     """A dlt rest_api endpoint, in dlt's own words, and what the version log needs beside it."""
 
@@ -175,37 +147,6 @@ class Deleted(Strict):
     reconcile: str | None = Field(None, pattern=r"^\d+(m|h|d)$", description="How often the full id list is compared")
 
 
-class Batch(Strict):
-    """One call that writes many records, and how its answer is read (`reader`: a registered batch-answer reader)."""
-
-    request: Request
-    size: int = Field(gt=0)
-    items: Path = Field(description="Path in the body that holds the list")
-    item: dict[str, Any] = Field(default_factory=dict, description="Shape of a member: $id, $fields, constants")
-    reader: str = Field(description="Name of a batch-answer reader in pipelines/wire/answers.py")
-
-
-class Find(Strict):
-    """How a twin is looked for before a record is created, and after a crash."""
-
-    by: list[str] = Field(min_length=1, description="Canonical fields that identify")
-    request: Request | None = None
-    batch: Batch | None = Field(None, description="Many searched in one call")
-    lag: float = Field(0, ge=0, description="Seconds after which a created record is surely found")
-
-
-class Link(Strict):
-    """A relation kept outside the record: written by calls of its own."""
-
-    field: str = Field(description="Canonical reference field, such as contact_ids of deals")
-    add: Request
-    find: Request | None = Field(
-        None, description="Finds the relation's own id, at its data_selector: `{link}` of `remove`"
-    )
-    remove: Request | None = Field(None, description="Takes the relation back (undo only)")
-    batch: Batch | None = None
-
-
 class Push(Strict):
     """What may be written to the CRM, and by which calls."""
 
@@ -226,6 +167,7 @@ class Push(Strict):
     clear: Any = Field(None, description="What is written to empty a field (undo only)")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Their fields that every created record carries")
     links: list[Link] = Field(default_factory=list)
+    look_ups: dict[str, LookUp] = Field(default_factory=dict)
     assumptions: list[str] = Field(default_factory=list)
 
 

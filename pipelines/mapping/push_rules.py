@@ -26,6 +26,7 @@ def check_push(scope: Scope) -> Iterator[Problem]:
     yield from _find(scope, push)
     yield from _requests(scope, push)
     yield from _links(scope, push)
+    yield from _look_ups(scope, push)
 
 
 def _fields(scope: Scope, push: Push) -> Iterator[Problem]:
@@ -45,7 +46,10 @@ def _fields(scope: Scope, push: Push) -> Iterator[Problem]:
 def _never_written(scope: Scope, at: Parts, name: str, field: FieldMapping) -> Problem:
     if field.write == "never":
         return scope.problem(at, f"{name} has write: never", of_value=True, remedy="remove one of the two")
-    way = next(key for key in ("join", "split", "sql", "const") if getattr(field, key) is not None)
+    said = {key: getattr(field, key) for key in ("join", "split", "sql", "const")} | {
+        "computed": field.computed or None
+    }
+    way = next(key for key, value in said.items() if value is not None)
     remedy = f"give {name} write and write_to, or remove it here"
     return scope.problem(at, f"{name} is made by {way}, which has no inverse", of_value=True, remedy=remedy)
 
@@ -144,6 +148,19 @@ def _batch(scope: Scope, at: Parts, batch: Batch) -> Iterator[Problem]:
     if readers is not None and batch.reader not in readers:
         said = f"{batch.reader!r} is no known batch-answer reader"
         yield scope.unknown((*at, "reader"), said, batch.reader, sorted(readers))
+
+
+def _look_ups(scope: Scope, push: Push) -> Iterator[Problem]:
+    for name, one in push.look_ups.items():
+        at: Parts = ("push", "look_ups", name)
+        for field in [*one.fields, *one.match]:
+            if field not in scope.entity.fields:
+                where = "fields" if field in one.fields else "match"
+                yield scope.unknown(
+                    (*at, where), f"{field!r} is not mapped", field, scope.entity.fields, of_value=False
+                )
+        if one.fields and one.into is None:
+            yield scope.problem(at, "says not where the result is written", remedy="add into")
 
 
 def _links(scope: Scope, push: Push) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from pipelines.push.creating import Creator
 from pipelines.push.freshness import stale_units
 from pipelines.push.inverse import UnwritableError
 from pipelines.push.linking import send_links, send_unlinks
+from pipelines.push.look_up import LookUps
 from pipelines.push.outcomes import outcomes_of
 from pipelines.push.reading import Canonical, Reading
 from pipelines.push.references import References
@@ -37,6 +38,7 @@ class Room:
     sender: Sender
     creator: Creator
     writer: Writer
+    look_ups: LookUps
     never: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,10 +70,11 @@ class Engine:
             entity = self.connection.entities[name]
             reading = Reading(self.client, name, entity, self.canonical, self.one_reader)
             sender = Sender(self.client, name, entity)
+            look_ups = LookUps(reading, self.state, self.connection.name)
             writer = Writer(entity, self.schemas[name], self.connection.wire)
             never = dict.fromkeys(self.connection.settings.never_sync, "by the connection's settings")
             never |= controls.never_synced(self.state, self.connection.name, name)
-            self.rooms[name] = Room(reading, sender, Creator(reading, sender), writer, never)
+            self.rooms[name] = Room(reading, sender, Creator(reading, sender), writer, look_ups, never)
         return self.rooms[name]
 
     async def push_chunk(self, units: Sequence[Unit]) -> None:
@@ -80,6 +83,8 @@ class Engine:
         action = units[0].intent.action
         ended = {**await self._before(room, action, units), **_held_back(room, units)}
         ready = [place for place in range(len(units)) if place not in ended]
+        ended |= await self._look_up(room, action, units, ready)
+        ready = [place for place in ready if place not in ended]
         for place in ready:
             problem = self._prepare(room, units[place])
             if problem is not None:
@@ -129,6 +134,16 @@ class Engine:
         except CrmError as problem:
             return {place: room.sender.refused(problem, unit.source_id) for place, unit in enumerate(units)}
 
+    async def _look_up(self, room: Room, action: str, units: Sequence[Unit], ready: list[int]) -> dict[int, Result]:
+        """Asks for the ids that values stand for; what could not be asked is tried again."""
+        if action not in {"create", "update"}:
+            return {}
+        try:
+            await room.look_ups.complete([units[place] for place in ready])
+        except CrmError as problem:
+            return {place: room.sender.refused(problem, units[place].source_id) for place in ready}
+        return {}
+
     def _prepare(self, room: Room, unit: Unit) -> Result | None:
         """Makes the body; says why where it cannot be made."""
         try:
@@ -140,12 +155,13 @@ class Engine:
         return None
 
     def _body(self, room: Room, unit: Unit) -> dict[str, Any]:
-        values = {**unit.values, **unit.resolved}
+        values = room.look_ups.written(unit, {**unit.values, **unit.resolved})
         if unit.intent.action == "update" and unit.current is None and room.writer.needs_current(values):
             raise UnwritableError("a list is written by read, change, write, and the mapping has no get")
         has_list = any(isinstance(value, list) for value in values.values())
         already = self.references.already(unit, values_of(unit.before)) if has_list or unit.holds else None
         body = room.writer.body(values, unit.current, already, exact=bool(unit.holds))
+        room.look_ups.put_into(body, unit)
         defaults = room.sender.push.defaults if unit.intent.action == "create" else {}
         return {**defaults, **body}
 
@@ -175,6 +191,10 @@ class Engine:
         if not units:
             return []
         if action in {"link", "unlink"}:
+            try:
+                room.sender.constants = await room.look_ups.constants()
+            except CrmError as problem:
+                return [room.sender.refused(problem, unit.source_id) for unit in units]
             return await (send_links if action == "link" else send_unlinks)(room.sender, units)
         return await (room.creator.create(units) if action == "create" else room.sender.send(units))
 

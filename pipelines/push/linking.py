@@ -98,7 +98,7 @@ async def _one(sender: Sender, pair: _Pair) -> Result:
     try:
         if await _found(sender, pair) is not None:
             return Result("done", pair.id)  # an earlier try made it
-        call = filled(pair.link.add, {"id": pair.id, "value": pair.other})
+        call = filled(pair.link.add, {**sender.constants, "id": pair.id, "value": pair.other})
         answer = await sender.client.send(call, f"link {sender.name}")
     except CrmError as problem:
         return sender.refused(problem, pair.id)

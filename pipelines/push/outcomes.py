@@ -21,7 +21,7 @@ async def outcomes_of(
 ) -> list[Outcome]:
     """What is to be written down; a result that is still open is left out."""
     pairs = [(unit, result) for unit, result in zip(units, results, strict=True) if result.status != "open"]
-    kept = await _kept(reading, pairs)
+    kept = {**await _kept(reading, pairs), **_linked(pairs)}
     taken = _taken(reading, state, pairs)
     return [_outcome(reading, unit, result, kept.get(place), taken) for place, (unit, result) in enumerate(pairs)]
 
@@ -86,6 +86,15 @@ async def _kept(reading: Reading, pairs: Sequence[tuple[Unit, Result]]) -> dict[
             if found := _told(pairs[place][0], row, is_whole=True):
                 kept[place] = found
     return kept
+
+
+def _linked(pairs: Sequence[tuple[Unit, Result]]) -> dict[int, dict[str, str | None]]:
+    """By place: what a record showed before a relation was made; where it shows no more after, that is its way."""
+    return {
+        place: {change.field: change.old for change in unit.intent.changes}
+        for place, (unit, result) in enumerate(pairs)
+        if result.status == "done" and unit.intent.action == "link"
+    }
 
 
 def _told(unit: Unit, row: dict[str, Any] | None, *, is_whole: bool = False) -> dict[str, str | None] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.mapping.language import Batch, Entity, Push, Request
@@ -25,13 +25,17 @@ UNKNOWN = "unknown"
 
 @dataclass
 class Sender:
-    """Sends the units of one entity. `stopped` is set by what makes every further call useless."""
+    """Sends the units of one entity.
+
+    `stopped` is set by what makes every further call useless; `constants` are names that calls for links may use.
+    """
 
     client: Client
     name: str
     entity: Entity
     stopped: CrmError | None = None
     silent: int = 0
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def push(self) -> Push:

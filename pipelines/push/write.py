@@ -119,6 +119,9 @@ class Writer:
             if path is None:
                 raise UnwritableError("the mapping does not say where it is written")
             _put(body, path, self._value(field, canonical, value, get(current, path)), current)
+            for other in field.join or []:  # else it would be read twice
+                if path in (field.join or []) and other != path:
+                    put(body, other, None)
 
     @property
     def _clear(self) -> Any:

@@ -22,6 +22,16 @@ holds = Table(
     moment("at", null=False),
 )
 
+looked_up = Table(
+    "looked_up",
+    metadata,
+    text("connection", key=True),
+    text("name", key=True),
+    text("asked", key=True),
+    text("found"),
+    moment("at", null=False),
+)
+
 plans = Table(
     "plans",
     metadata,
