@@ -82,7 +82,7 @@ def test_an_unknown_provider_names_the_known_ones(client: TestClient, bearer: Be
             assert "mri_vault" in error["message"]
 
 
-def test_a_failed_login_stores_nothing(client: TestClient, bearer: Bearer, crm: SandboxHandle, project: Any) -> None:
+def test_a_failed_login_stores_nothing(client: TestClient, bearer: Bearer, crm: SandboxHandle) -> None:
     """connectors.md, connect: logs in first, stores only what worked."""
     body = {"credentials": {**credentials(crm), "apiKey": "no-such-key-anywhere"}}
     answer = client.post(f"{BASE}/mri_vault/connect", json=body, headers=bearer())
@@ -106,8 +106,11 @@ def test_credentials_that_cannot_be_used(client: TestClient, bearer: Bearer, giv
     assert answer.json()["error"]["code"] == "VALIDATION_FAILED"
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:9", "https://localhost", "https://10.0.0.1", "https://169.254.169.254",
-                                 "https://[::1]", "https://[::ffff:10.0.0.1]", "http://127.0.0.1:1", "https://0.0.0.0"])  # fmt: skip
+PRIVATE = ["https://127.0.0.1:9", "https://localhost", "https://10.0.0.1", "https://169.254.169.254", "https://[::1]",
+           "https://[::ffff:10.0.0.1]", "http://127.0.0.1:1", "https://0.0.0.0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", PRIVATE)
 def test_a_user_may_not_name_a_private_address(serve: Any, bearer: Bearer, url: str) -> None:
     with serve(JWT_SECRET=JWT_SECRET, ENCRYPTION_KEY=KEY) as client:
         body = {"credentials": {"apiKey": "k", "instanceUrl": url}}
@@ -129,9 +132,7 @@ def test_without_a_good_key_connecting_is_refused_and_nothing_else(
         assert client.get(f"{UNIFIED}/contacts", headers=bearer()).json()["contacts"] == []
 
 
-def test_connect_push_and_disconnect(
-    client: TestClient, bearer: Bearer, crm: SandboxHandle, project: Any, tmp_path: Path
-) -> None:
+def test_connect_push_and_disconnect(client: TestClient, bearer: Bearer, crm: SandboxHandle, tmp_path: Path) -> None:
     """connectors.md, the whole way: connect, sync (push), nothing twice, remove."""
     mine = bearer("ann")
     assert connect(client, mine, crm).json() == {"success": True, "provider": "mri_vault", "status": "connected"}
@@ -144,7 +145,8 @@ def test_connect_push_and_disconnect(
     secret = credentials(crm)["apiKey"]
     assert secret not in listed.text
     # by another process: to open and close a file here would let go of SQLite's locks on it
-    looked = subprocess.run(["grep", "-rlF", secret, str(tmp_path / "data")], capture_output=True, text=True, check=False)
+    command = ["grep", "-rlF", secret, str(tmp_path / "data")]
+    looked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (looked.returncode, looked.stdout) == (1, "")
     person = {"first_name": "Ida", "last_name": "Newcomer", "email": "ida.newcomer@example.com", "role": "buyer"}
     assert client.post(f"{UNIFIED}/local/contacts", json=person, headers=mine).status_code == 201

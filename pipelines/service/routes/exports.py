@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import iterate_in_threadpool
@@ -24,6 +24,7 @@ from pipelines.state import segments
 
 router = make_router("/api/crm/integrations", tag="exports")
 Entity = Literal["contacts", "deals", "properties", "users"]
+Name = Annotated[str, Path(max_length=100, pattern=r"^[^\x00]+$")]
 _NOT_FILTERS = frozenset({"entity", "format", "segment"})
 _FILE = {"200": {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()}}}
 
@@ -35,7 +36,9 @@ def export_file(
     context: CurrentContext,
     entity: Entity = "contacts",
     format: Format = "csv",
-    segment: Annotated[str | None, Query(max_length=100, description="A saved filter; others narrow it")] = None,
+    segment: Annotated[
+        str | None, Query(max_length=100, pattern=r"^[^\x00]+$", description="A saved filter; others narrow it")
+    ] = None,
 ) -> Response:
     """Golden records as a file. Any other parameter is a filter: a field of the schema, `source`, `changed_since`."""
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name not in _NOT_FILTERS]
@@ -88,7 +91,7 @@ def save_segment(body: SegmentBody, request: Request, caller: CurrentCaller, con
 
 
 @router.delete("/segments/{name}")
-def delete_segment(name: str, request: Request, caller: CurrentCaller, context: CurrentContext) -> dict[str, Any]:
+def delete_segment(name: Name, request: Request, caller: CurrentCaller, context: CurrentContext) -> dict[str, Any]:
     """Removes a saved filter."""
     if not segments.remove(context.state_of(caller.owner), name):
         raise ServiceError(404, "There is no such segment")
@@ -101,7 +104,7 @@ def delete_segment_by_query(
     request: Request,
     caller: CurrentCaller,
     context: CurrentContext,
-    name: Annotated[str, Query(min_length=1, max_length=100)],
+    name: Annotated[str, Query(min_length=1, max_length=100, pattern=r"^[^\x00]+$")],
 ) -> dict[str, Any]:
     """Removes a saved filter, named in the query."""
     return delete_segment(name, request, caller, context)

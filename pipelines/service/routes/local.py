@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import Body, Request
+from fastapi import Body, Path, Request
 from fastapi.responses import JSONResponse
 
 from pipelines.service import audit, local
@@ -24,6 +24,7 @@ from pipelines.state.local_records import LocalRecord
 router = make_router("/api/crm/integrations/local", tag="local records")
 Entity = Literal["contacts", "deals", "properties"]
 NAMES = {"contacts": "contact", "deals": "deal", "properties": "property"}
+Id = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]+$")]
 Fields = Annotated[dict[str, Any], Body(description="Canonical fields; see schemas/")]
 
 
@@ -51,7 +52,7 @@ def list_all(entity: Entity, caller: CurrentCaller, context: CurrentContext) -> 
 
 
 @router.get("/{entity}/{record_id}")
-def read(entity: Entity, record_id: str, caller: CurrentCaller, context: CurrentContext) -> dict[str, Any]:
+def read(entity: Entity, record_id: Id, caller: CurrentCaller, context: CurrentContext) -> dict[str, Any]:
     """One record."""
     one = local_records.get(context.state_of(caller.owner), entity, _id(context, caller, entity, record_id))
     return {"success": True, NAMES[entity]: _shown(context, caller, _there(one, entity))}
@@ -59,7 +60,7 @@ def read(entity: Entity, record_id: str, caller: CurrentCaller, context: Current
 
 @router.patch("/{entity}/{record_id}")
 def change(
-    entity: Entity, record_id: str, fields: Fields, request: Request, caller: CurrentCaller, context: CurrentContext
+    entity: Entity, record_id: Id, fields: Fields, request: Request, caller: CurrentCaller, context: CurrentContext
 ) -> dict[str, Any]:
     """Changes fields; null empties one, what is absent stays."""
     said = _fields(context, caller, entity, fields)
@@ -74,7 +75,7 @@ def change(
 
 @router.delete("/{entity}/{record_id}")
 def delete(
-    entity: Entity, record_id: str, request: Request, caller: CurrentCaller, context: CurrentContext
+    entity: Entity, record_id: Id, request: Request, caller: CurrentCaller, context: CurrentContext
 ) -> JSONResponse:
     """Deletes a record; what other sources say of the same person stays."""
     local_id = _id(context, caller, entity, record_id)

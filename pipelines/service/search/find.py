@@ -152,15 +152,16 @@ class _Looking:
         return list(dict.fromkeys([*near[:ALTERNATIVES], *pieces, *alike]))
 
     def _alike(self, word: str) -> list[str]:
-        """Words that share most of its trigrams."""
+        """Words that share many of its trigrams, or are two slips away."""
         grams = {word[i : i + 3] for i in range(len(word) - 2)}
-        found = self._spelt(" OR ".join(f'"{gram}"' for gram in sorted(grams)), 20)
+        found = self._spelt(" OR ".join(f'"{gram}"' for gram in sorted(grams)), 10)
 
         def shared(other: str) -> float:
             theirs = {other[i : i + 3] for i in range(len(other) - 2)}
             return len(grams & theirs) / len(grams | theirs)
 
-        return [other for other in sorted(found, key=shared, reverse=True) if shared(other) >= 0.4][:ALTERNATIVES]
+        shares = sorted(((shared(other), other) for other in found), reverse=True)
+        return [other for share, other in shares if share >= 0.4 or _are_two_slips(word, other)][:ALTERNATIVES]
 
     def _spelt(self, match: str, times: int) -> list[str]:
         order = "order by rank" if times > 1 else ""
@@ -196,3 +197,18 @@ def _is_slip(a: str, b: str) -> bool:
     start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     x, y = a[start:], b[start:]
     return x[1:] == y[1:] or x[1:] == y or x == y[1:] or (x[:2] == y[1::-1] and x[2:] == y[2:])
+
+
+def _are_two_slips(a: str, b: str) -> bool:
+    """Whether two letters wrong, left out or too many make `b` of `a`."""
+    if abs(len(a) - len(b)) > 2:
+        return False
+    before = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+        if min(row) > 2:
+            return False
+        before = row
+    return before[-1] <= 2
