@@ -21,7 +21,7 @@ from pipelines.wire.quota import Quota, WindowStore
 
 LONG = 1800.0
 JITTER_SHARE, JITTER_MOST = 0.08, 0.5
-SEEN_SHARE, SEEN_MOST_SHARE = 0.015, 0.1
+SEEN_SHARE, SEEN_MOST_SHARE, SEEN_MOST = 0.015, 0.1, 2.0
 BURST = 0.8
 SLOWEST = 0.05
 NUMBERS = re.compile(r"\d+")
@@ -50,7 +50,7 @@ class Sent:
         late = min(seconds * JITTER_SHARE, JITTER_MOST)
         if self.took is not None:
             seen = self.took - quickest.get(self.kind, self.took) + seconds * SEEN_SHARE
-            late = min(seen, seconds * SEEN_MOST_SHARE, JITTER_MOST)
+            late = min(seen, seconds * SEEN_MOST_SHARE, SEEN_MOST)
         return self.at + seconds + late
 
 
@@ -66,7 +66,7 @@ class _Window:
     def wait(self, now: float, share: float, quickest: dict[str, float]) -> float:
         """Seconds until a call is allowed; the last fifth of a window is spread out."""
         seconds = self.limit.seconds
-        while self.calls and self.calls[0].at + seconds + JITTER_MOST <= now:
+        while self.calls and self.calls[0].at + seconds + SEEN_MOST <= now:
             self.calls.popleft()
         ends = sorted(end for call in self.calls if (end := call.counts_until(seconds, quickest)) > now)
         allowed = max(1, int(self.allowed * share))
