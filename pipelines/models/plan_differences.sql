@@ -25,10 +25,8 @@ compared as (
             }{{ "," if not loop.last }}
             {% endfor %}
         ], recursive := true),
-    from plan_candidates as candidates
-    join ({{ theirs }}) as theirs
-        on theirs.record_key = candidates.record_key and theirs.golden_id = candidates.golden_id
-    join ({{ ours }}) as ours on ours.golden_id = candidates.golden_id
+    from ({{ theirs }}) as theirs
+    join ({{ ours }}) as ours on ours.golden_id = theirs.golden_id
 ),
 
 pinned as (

@@ -12,7 +12,7 @@ import duckdb
 from jinja2 import Environment
 
 from pipelines.warehouse.build import exists, read_builds
-from pipelines.warehouse.models import MODELS, environment, literal
+from pipelines.warehouse.models import MODELS, environment, ident, literal
 
 KEPT = "plan_hashes_"
 
@@ -28,13 +28,22 @@ def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]
     }
     _relate(context, every)
     context["hashes"] = _hashes(con, entity, context)
-    make(con, "plan_candidates", context)
-    _pick(con, "plan_their_rows", context["staging"], "their_row", "plan_candidates")
-    _pick(con, "plan_our_rows", context["golden"], "our_row", "plan_candidates")
-    _relate(context, {"records": "plan_their_rows", "owners": "plan_candidates", "goldens": "plan_our_rows"})
+    if context["has_references"]:
+        make(con, "plan_candidates", context)
+        _pick(con, "plan_their_rows", context["staging"], "*", "their_row", "plan_candidates")
+        records, owners = "plan_their_rows", "plan_candidates"
+    else:
+        with _as_written(con):
+            make(con, "plan_candidates", context)
+        keys = f"{one}_id AS golden_id, record_key"
+        _pick(con, "plan_owners", context["sources"], keys, "source_row", "plan_candidates")
+        records, owners = "plan_candidates", "plan_owners"
+    ours = ", ".join([f"{one}_id", *(ident(field.name) for field in context["fields"])])
+    _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_candidates")
+    _relate(context, {"records": records, "owners": owners, "goldens": "plan_our_rows"})
     make(con, "plan_differences", context)
     make(con, "plan_verdicts", context)
-    _pick(con, "plan_our_rows", context["golden"], "our_row", "plan_creates")
+    _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_creates")
     make(con, "plan_created_fields", context)
 
 
@@ -51,6 +60,17 @@ def own_tables(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
             if not name.startswith(KEPT):
                 con.execute(f"DROP TABLE {name}")
         con.execute(f"SET TimeZone = {literal(zone)}")
+
+
+@contextmanager
+def _as_written(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Joins keep the right side, as the SQL says: an estimate that is wrong would keep a million wide rows instead."""
+    before = con.execute("SELECT current_setting('disabled_optimizers')").fetchall()[0][0]
+    con.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+    try:
+        yield
+    finally:
+        con.execute(f"SET disabled_optimizers = {literal(before)}")
 
 
 def make(con: duckdb.DuckDBPyConnection, model: str, context: Mapping[str, Any]) -> None:
@@ -74,9 +94,9 @@ def _relate(context: dict[str, Any], relations: Mapping[str, str]) -> None:
     context |= {side: render(f"plan_{side}", context) for side in ("theirs", "ours")}
 
 
-def _pick(con: duckdb.DuckDBPyConnection, name: str, table: str, row: str, wanted: str) -> None:
+def _pick(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: str, row: str, wanted: str) -> None:
     """The wanted rows of a wide table, by their place: the rest of it is not read."""
-    query = f"SELECT rowid AS {row}, * FROM {table} WHERE rowid IN (SELECT {row} FROM {wanted})"
+    query = f"SELECT rowid AS {row}, {columns} FROM {table} WHERE rowid IN (SELECT {row} FROM {wanted})"
     con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
 
 
