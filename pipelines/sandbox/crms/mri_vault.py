@@ -5,10 +5,11 @@ as bearer, the paths, GET with the filters email (contacts), address (properties
 modifiedSince, POST, PUT by id, and the fields of the three records, flat.
 
 Chosen here, where the contract is silent: lists are {items, total, totalPages} with page (from 1) and pagesize (as in
-the vendor's documented API, or pageSize; 50, at most 100), the oldest first; ids like con-71; filters compare without regard to case and space around them, and
-modifiedSince includes its moment; records bear created and modified; milestones and riskFlags are lists of texts;
-POST answers 201 and PUT 200 with the whole record, GET by id, DELETE 204; bodies of errors; no limit of calls; an empty
-filter is no filter. Switches: `put_replaces`, PUT empties the fields it does not name; `honour_modified_since`.
+the vendor's documented API, or pageSize; 50, at most 100), the oldest first; ids like con-71; filters compare without
+regard to case and space around them, and modifiedSince includes its moment; records bear created and modified;
+milestones and riskFlags are lists of texts; POST answers 201 and PUT 200 with the whole record, GET by id, DELETE
+204; bodies of errors; no limit of calls; an empty filter is no filter. Switches: `put_replaces`, PUT empties the
+fields it does not name; `honour_modified_since`.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ class Emulator(Crm):
         """Answers a list: {items, total, totalPages}."""
         entity, query = _entity(call), call.query
         number = whole_number(query.get("page"), 1, lambda: _bad("page begins with 1"), low=1)
-        asked = whole_number(query.get("pagesize", query.get("pageSize")), PAGE, lambda: _bad("pageSize is not a number"), low=1)
+        asked = whole_number(
+            query.get("pagesize", query.get("pageSize")), PAGE, lambda: _bad("pagesize is not a number"), low=1
+        )
         size = min(asked, MOST)
         where, values = self._filter(entity, query)
         total = self.store.count(entity, where, values)
