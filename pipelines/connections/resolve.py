@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,7 @@ def assembled(
     filler = Filler(name, mapping.crm, variables)
     _require(filler, mapping.connection)
     wire = _wire(filler, mapping.connection)
+    _refuse_wrong_words(name, wire)
     _refuse_plain_http(name, wire, allowed=variables.get("ALLOW_INSECURE_CRM_URLS", "").lower() == "true")
     webhook_secret = filler.fill(mapping.webhook.secret) or None if mapping.webhook and mapping.webhook.secret else None
     return Connection(
@@ -165,6 +168,20 @@ def _with_base_url(value: Any, base_url: str) -> Any:
     if isinstance(value, dict):
         return {key: _with_base_url(member, base_url) for key, member in value.items()}
     return [_with_base_url(member, base_url) for member in value] if isinstance(value, list) else value
+
+
+def _refuse_wrong_words(name: str, wire: language.Connection) -> None:
+    """What a variable filled in is looked at here: the mapping's own words were, when it was loaded."""
+    for key, form, said in (
+        ("phone_region", r"[A-Z]{2}", "two capitals (ISO 3166)"),
+        ("currency", r"[A-Z]{3}", "three capitals (ISO 4217)"),
+    ):
+        if not re.fullmatch(form, value := getattr(wire, key)):
+            raise SettingsError(f"{name}: {key} is {value!r}; expected {said}")
+    try:
+        zoneinfo.ZoneInfo(wire.timezone)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise SettingsError(f"{name}: timezone {wire.timezone!r} is no zone") from None
 
 
 def _refuse_plain_http(name: str, wire: language.Connection, *, allowed: bool) -> None:

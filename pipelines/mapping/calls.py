@@ -25,7 +25,9 @@ class Batch(Strict):
 
     request: Request
     size: int = Field(gt=0)
-    items: Path = Field(description="Path in the body that holds the list")
+    items: Path | None = Field(
+        None, description="Path in the body that holds the list; none: the call names them by {ids}, {values} and such"
+    )
     item: dict[str, Any] = Field(default_factory=dict, description="Shape of a member: $id, $fields, constants")
     reader: str = Field(description="Name of a batch-answer reader in pipelines/wire/answers.py")
 

@@ -111,10 +111,12 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
         ("phone_region", r"[A-Z]{2}", "two capitals (ISO 3166)"),
         ("currency", r"[A-Z]{3}", "three capitals (ISO 4217)"),
     ):
-        if not re.fullmatch(form, value := getattr(connection, key)):
+        value = _by_default(getattr(connection, key))
+        if value and not re.fullmatch(form, value):
             yield document.problem((at, key), f"found {value!r}", of_value=True, expected=said)
-    if not _is_zone(connection.timezone):
-        near = nearest_name(connection.timezone, zoneinfo.available_timezones())
+    zone = _by_default(connection.timezone)
+    if zone and not _is_zone(zone):
+        near = nearest_name(zone, zoneinfo.available_timezones())
         yield document.problem((at, "timezone"), f"{connection.timezone!r} is no zone", of_value=True, nearest=near)
     for i, limit in enumerate(connection.limits):
         yield from _pattern(document, (at, "limits", i, "match"), limit.match)
@@ -123,6 +125,11 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
     if mapping.webhook is not None:
         scheme = mapping.webhook.scheme
         yield from _Registry("signature scheme", known.webhook_schemes).check(document, ("webhook", "scheme"), scheme)
+
+
+def _by_default(text: str) -> str:
+    """What a value is where no variable says otherwise; empty where only a variable says it."""
+    return re.sub(r"^\$\{[A-Z0-9_]+(:-(.*))?\}$", r"\2", text)
 
 
 def _is_zone(name: str) -> bool:

@@ -55,7 +55,8 @@ def batch_call(batch: Batch, members: list[dict[str, Any]], values: Mapping[str,
     items = [shape(member) for member in members]
     body = _fill(batch.request.json_body, values)
     body = body if isinstance(body, dict) else {}
-    if batch.request.method in {"GET", "DELETE"}:  # neither has a body: the ids stand in the path or the parameters
+    # without a list in the body the ids stand in the path, the parameters or a query
+    if batch.items is None or batch.request.method in {"GET", "DELETE"}:
         return filled(batch.request, values)
     put(body, batch.items, items) if batch.items != "$" else None
     return filled(batch.request, values, (items if batch.items == "$" else body) if body or items else None)

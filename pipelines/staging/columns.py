@@ -106,7 +106,7 @@ def layout(connection: Connection, entity: str, schema: CanonicalEntity) -> Layo
     if taken := RESERVED & schema.fields.keys():
         raise ValueError(f"schemas/{entity}.yml: staging needs these names for itself: {', '.join(sorted(taken))}")
     mapped = connection.mapping.entities[entity]
-    spoken = connection.mapping.connection
+    spoken = connection.wire
     # what is entered here may be about any CRM's records
     place = Place(connection.name, spoken.phone_region, spoken.timezone, names_others=spoken.kind == "table")
     paths = Paths()

@@ -58,7 +58,7 @@ class RecordReader:
         self._con.execute(f"INSERT INTO {SOURCE} SELECT * FROM given_records")
         self._con.unregister("given_records")
         if phones is not None:
-            region = self._connection.mapping.connection.phone_region
+            region = self._connection.wire.phone_region
             parse_phones(self._con, phones, region, remembered="staging.phone_numbers")
         found = self._con.execute(f"EXECUTE {query}")
         names = [column[0] for column in found.description or []]

@@ -62,6 +62,16 @@ def test_addresses_are_no_secrets(project: Project) -> None:
         resolve("acme", project, environment=ALL | {"ACME_LOGIN_URL": "http://login.example"})
 
 
+def test_where_an_office_is_may_be_said_by_variables(project: Project) -> None:
+    given = {"HUBSPOT_ACCESS_TOKEN": "token-12345"}
+    assert resolve("hubspot", project, environment=given).wire.phone_region == "US"
+    there = resolve("hubspot", project, environment=given | {"HUBSPOT_PHONE_REGION": "SE", "HUBSPOT_CURRENCY": "SEK"})
+    assert (there.wire.phone_region, there.wire.currency) == ("SE", "SEK")
+    assert there.secrets == {"token-12345"}
+    with pytest.raises(SettingsError, match="phone_region is 'Sweden'; expected two capitals"):
+        resolve("hubspot", project, environment=given | {"HUBSPOT_PHONE_REGION": "Sweden"})
+
+
 def test_without_credentials_the_caller_may_use_the_sandbox(project: Project) -> None:
     with pytest.raises(NoCredentials) as refused:
         resolve("brivity", project, environment={"BRIVITY_API_BASE_URL": "https://x.example", "BRIVITY_API_KEY": " "})
