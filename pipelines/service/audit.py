@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.service.context import Context
 
 MOST = 500
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
 
 def note(
@@ -63,26 +65,50 @@ def note_call(
     )  # fmt: skip
 
 
-def trail(context: Context, owner: str, *, limit: int = 100, before: int | None = None) -> list[dict[str, Any]]:
-    """An owner's lines, the newest first.
+def trail(
+    context: Context, owner: str, *, limit: int = 100, cursor: str = ""
+) -> tuple[list[dict[str, Any]], str | None]:
+    """An owner's lines, the newest first, and the cursor of the next page (None: there is none).
+
+    A cursor holds a moment and how many lines of that moment were shown; the numbers of the lines would tell how much
+    other owners do.
 
     Args:
         context: the running service.
         owner: whose; nobody else's are shown (law L13).
         limit: at most so many.
-        before: only lines with a smaller id: the next page.
+        cursor: of the page before.
+
+    Raises:
+        ValueError: the cursor is none of ours.
     """
-    query = sa.select(audit).where(audit.c.owner == owner).order_by(audit.c.audit_id.desc()).limit(min(limit, MOST))
-    if before is not None:
-        query = query.where(audit.c.audit_id < before)
+    moment, shown = _place(cursor)
+    limit = min(limit, MOST)
+    query = sa.select(audit).where(audit.c.owner == owner).order_by(audit.c.at.desc(), audit.c.audit_id.desc())
+    if moment is not None:
+        query = query.where(audit.c.at <= moment).offset(shown)
     with context.store.read() as connection:
-        return [_line(row) for row in connection.execute(query).mappings()]
+        rows = list(connection.execute(query.limit(limit)).mappings())
+    if len(rows) < limit or not rows:
+        return [_line(row) for row in rows], None
+    last = int(rows[-1]["at"])
+    same = sum(1 for row in rows if row["at"] == last) + (shown if moment == last else 0)
+    return [_line(row) for row in rows], f"{last}-{same}"
+
+
+def _place(cursor: str) -> tuple[int | None, int]:
+    if not cursor:
+        return None, 0
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise ValueError("no cursor of ours")
+    return int(found[1]), int(found[2])
 
 
 def _line(row: Any) -> dict[str, Any]:
     at = datetime.fromtimestamp(row["at"] / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
-        "id": row["audit_id"], "at": at, "who": row["who"], "what": row["what"], "connection": row["connection"],
+        "at": at, "who": row["who"], "what": row["what"], "connection": row["connection"],
         "records": json.loads(row["records"]) if row["records"] else None, "request_id": row["request_id"],
         "address": row["address"],
     }  # fmt: skip

@@ -128,7 +128,7 @@ def _failures(report: Mapping[str, Any], known: Mapping[str, str]) -> list[tuple
 
 def after_job(context: Context, job: Job) -> None:
     """What follows every sync, asked for or scheduled: connections remember it, the log says it, the index keeps up."""
-    if job.kind not in (jobs.SYNC, jobs.REFRESH):
+    if job.kind not in (jobs.SYNC, jobs.REFRESH) or job.status == CANCELLED:
         return
     owner, done = context.owner(job.owner), outcome(context, job)
     state = context.state_of(owner)

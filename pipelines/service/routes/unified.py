@@ -211,11 +211,13 @@ def audit_trail(
     caller: CurrentCaller,
     context: CurrentContext,
     limit: Annotated[int, Query(ge=1, le=audit.MOST)] = 100,
-    cursor: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    cursor: Annotated[str, Query(max_length=40)] = "",
 ) -> dict[str, Any]:
     """The caller's own trail, the newest first."""
-    lines = audit.trail(context, caller.owner.name, limit=limit, before=cursor)
-    more = lines[-1]["id"] if len(lines) == limit else None
+    try:
+        lines, more = audit.trail(context, caller.owner.name, limit=limit, cursor=cursor)
+    except ValueError:
+        raise ServiceError(400, "Invalid cursor") from None
     return {"success": True, "audit": lines, "count": len(lines), "nextCursor": more}
 
 
