@@ -58,6 +58,8 @@ class Served:
         body = b""
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":  # killed before it had said all
+                return
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
