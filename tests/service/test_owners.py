@@ -14,7 +14,8 @@ from pipelines.service.owners import owner_name
 
 TRICKS = st.sampled_from(
     ["Ann", "ann", "ANN", "ann.", "ann ", "ann\n", "..", "a..b", "a/b", "con", "nul.txt", "_service", "sandbox",
-     "Sandbox", "default", "DEFAULT", "user-" + "0" * 40, "ﬁ", "fi", "İ", "i̇", "\x00", "\ud800", "a" * 200, "crm.duckdb", "é", "é"]
+     "Sandbox", "default", "DEFAULT", "user-" + "0" * 40,
+     "ﬁ", "fi", "İ", "i̇", "\x00", "\ud800", "a" * 200, "crm.duckdb", "é", "é"]
 )  # fmt: skip
 USERS = st.one_of(st.text(min_size=1), TRICKS, st.text("aA._@-0:/\\", min_size=1, max_size=4))
 
