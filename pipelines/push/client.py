@@ -154,7 +154,8 @@ class Client:
         for _ in range(THROTTLED_TRIES):
             response, signed_with = await self._once(call, what, repeatable)
             if is_throttled(response, self._connection.wire.throttled):
-                self._limiter.throttled(retry_after(response))
+                told = response.request
+                self._limiter.throttled(retry_after(response), told.method, told.url.path)
             elif response.status_code == 401 and not renewed and await self._renew(signed_with):
                 renewed = True
             else:

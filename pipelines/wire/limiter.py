@@ -62,9 +62,12 @@ class _Window:
     allowed: int
     pattern: re.Pattern[str] | None
     calls: deque[Sent] = field(default_factory=deque)
+    closed_until: float = 0.0
 
     def wait(self, now: float, share: float, quickest: dict[str, float]) -> float:
         """Seconds until a call is allowed; the last fifth of a window is spread out."""
+        if self.closed_until > now:
+            return self.closed_until - now
         seconds = self.limit.seconds
         while self.calls and self.calls[0].at + seconds + SEEN_MOST <= now:
             self.calls.popleft()
@@ -148,14 +151,25 @@ class Limiter:
             sent.took = self._clock() - sent.at
             self._quickest[sent.kind] = min(sent.took, self._quickest.get(sent.kind, sent.took))
 
-    def throttled(self, retry_after: float | None = None) -> None:
+    def throttled(self, retry_after: float | None = None, method: str = "", path: str = "") -> None:
         """The CRM said 'too many': all wait, and then go at half the rate.
+
+        A call that has a limit of its own closes that alone: others, such as reads beside writes, go on. Should it have
+        been the common limit after all, they will hear so themselves.
 
         Args:
             retry_after: seconds the CRM asked for; default: the longest of the short windows.
+            method, path: the call that was refused.
         """
         with self._lock:
             now = self._clock()
+            call = f"{method.upper()} {path}"
+            narrow = [w for w in self._windows if path and w.pattern is not None and w.pattern.search(call)]
+            for window in narrow:
+                pause = retry_after if retry_after is not None else window.limit.seconds
+                window.closed_until = max(window.closed_until, now + pause)
+            if narrow:
+                return
             pause = retry_after if retry_after is not None else max((w.limit.seconds for w in self._windows), default=1)
             already_waiting = self._closed_until > now
             self._closed_until = max(self._closed_until, now + pause)

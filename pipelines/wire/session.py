@@ -185,7 +185,8 @@ class _LimitedAdapter(BaseAdapter):
         wire: Any = self._wire
         if is_throttled(response, self._throttled):
             response.throttled = True  # type: ignore[attr-defined]
-            wire.limiter.throttled(retry_after(response))
+            told = response.request
+            wire.limiter.throttled(retry_after(response), told.method or "", told.path_url)
         elif response.status_code < 500:
             wire.limiter.succeeded()
         if wire.started_at is None:

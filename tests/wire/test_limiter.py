@@ -151,6 +151,20 @@ def test_after_too_many_all_wait_then_go_at_half_the_rate_and_climb_back() -> No
     assert made.share == 1.0
 
 
+def test_a_call_with_a_limit_of_its_own_closes_that_alone() -> None:
+    clock = Clock()
+    limits = [Limit(requests=250, seconds=10), Limit(requests=25, seconds=10, match="^PUT /people")]
+    made = Limiter(limits, clock=clock, sleep=clock.sleep)
+    made.throttled(4.0, "PUT", "/people/7")
+    made.acquire("GET", "/people")
+    assert (clock.now, made.share) == (1000.0, 1.0)
+    made.acquire("PUT", "/people/7")
+    assert clock.now >= 1004.0
+    made.throttled(2.0, "GET", "/people")
+    made.acquire("GET", "/deals")
+    assert (clock.now >= 1006.0, made.share) == (True, 0.5)
+
+
 def test_threads_and_tasks_share_it() -> None:
     made = Limiter([Limit(requests=20, seconds=0.5)])
     times: list[float] = []
