@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -44,7 +43,8 @@ def forget(
         print(str(stopped), file=sys.stderr)
         raise typer.Exit(stopped.exit_code) from None
     if as_json:
-        print(json.dumps(asdict(found) | {"exit_code": int(found.code), "code": None}))
+        counted = {"records": len(found.records), "versions": found.versions, "rows": found.rows}  # and nobody's id
+        print(json.dumps({"exit_code": int(found.code), "messages": found.messages, **counted}))
     else:
         print(f"erased {', '.join(found.records)}: {found.versions} versions, {found.rows} rows of the state")
         print("\n".join(found.messages), end="\n" if found.messages else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,9 +131,9 @@ class Transforming:
         candidate = self._candidate(con)
         if not self._check(candidate):
             return False
-        from pipelines.publish.swap import publish
+        from pipelines.publish.swap import KEEP, publish
 
-        publish(owner, candidate, self.report.run_id)
+        publish(owner, candidate, self.report.run_id, keep=int(os.environ.get("KEEP_PUBLISHED") or KEEP))
         self.report.published = str(owner.crm)
         golden = {row.entity: row.unified for row in self.report.rows if row.stage == "unify"}
         for entity, count in golden.items():

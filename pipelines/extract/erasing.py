@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -19,10 +20,17 @@ def erase_records(owner: Owner, name: str, entity: str, ids: Sequence[str]) -> i
     The caller holds the connection's extract lock. What dlt left of an interrupted load is thrown away: the next read
     asks for it again.
     """
-    path = owner.raw(name)
     _drop_packages(owner, name)
-    if not path.exists():
+    if not owner.raw(name).exists():
         return 0
+    with rewritten(owner, name) as con:
+        return _delete(con, entity, ids)
+
+
+@contextmanager
+def rewritten(owner: Owner, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The raw file as `log`, open for writing; what is left in it at the end goes into a new file that replaces it."""
+    path = owner.raw(name)
     spill = owner.dlt_dir / f"{name}.erasing"
     spill.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
@@ -30,14 +38,13 @@ def erase_records(owner: Owner, name: str, entity: str, ids: Sequence[str]) -> i
     try:
         with duckdb.connect(config=raw.config(spill)) as con:
             con.execute(f"attach {literal(str(path))} as log")
-            deleted = _delete(con, entity, ids)
+            yield con
             _copy(con, fresh)
         fresh.replace(path)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
     finally:
         fresh.unlink(missing_ok=True)
         shutil.rmtree(spill, ignore_errors=True)
-    return deleted
 
 
 def _delete(con: duckdb.DuckDBPyConnection, entity: str, ids: Sequence[str]) -> int:

@@ -43,7 +43,7 @@ def publish(owner: Owner, candidate: Path, run_id: str, *, keep: int = KEEP) -> 
     candidate.replace(target)
     _to_disk(target.parent)
     _point(owner.crm, target)
-    _prune(owner, keep)
+    prune(owner, keep)
     return target
 
 
@@ -78,7 +78,7 @@ def _to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _prune(owner: Owner, keep: int) -> None:
+def prune(owner: Owner, keep: int) -> None:
     """Remove all but the newest `keep` files; never the one that is open to analysts."""
     current = owner.crm.resolve()
     for old in list(_newest_first(owner.published_dir))[keep:]:

@@ -28,6 +28,7 @@ ROUTES = (
     "webhooks",
     "jobs",
     "schedules",
+    "forgetting",
 )
 """Modules of `pipelines/service/routes/`. Each has a `router`; it may have
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pipelines.service import alerts, inbox, syncing
+from pipelines.connections.owner import SERVICE_OWNER
+from pipelines.service import alerts, audit, inbox, syncing
 from pipelines.service.draining import Drainer
 from pipelines.service.inbox import Inbox
 from pipelines.service.jobs import store as jobs_store
-from pipelines.service.jobs.kinds import REFRESH, SYNC
+from pipelines.service.jobs.kinds import FORGET, REFRESH, SYNC, TIDY
 from pipelines.service.jobs.runner import Runner
 from pipelines.service.jobs.store import Job
 from pipelines.service.resolving import Connections
@@ -19,6 +20,7 @@ from pipelines.state.database import now_us
 if TYPE_CHECKING:
     from pipelines.service.context import Context
 
+DAY, TIDY_AFTER = 86_400_000_000, 600_000_000
 logger = logging.getLogger("crosswalk.service")
 
 
@@ -36,7 +38,7 @@ class Background:
         self.jobs = Runner(context, self._job_ended)
         self._drainer = Drainer(context, self.connections, self.changed)
         self.inbox = Inbox(context.store, self._drainer.wake)
-        self._scheduler = Scheduler(context, self.jobs.wake)
+        self._scheduler = Scheduler(context, self.jobs.wake, self._once_a_day)
 
     def start(self) -> None:
         """Begins; what an earlier service left is taken up."""
@@ -68,6 +70,13 @@ class Background:
         with self.context.store.write() as store:
             jobs_store.add(store, owner, kind, [connection], params, next_at=next_at)
 
+    def _once_a_day(self) -> None:
+        """What is no longer needed goes, in a process of its own."""
+        last = jobs_store.listed(self.context.store, SERVICE_OWNER, kind=TIDY, limit=1)
+        if not last or last[0].created_at < now_us() - DAY:
+            with self.context.store.write() as store:
+                jobs_store.add(store, SERVICE_OWNER, TIDY, [], {"scheduled": True}, next_at=now_us() + TIDY_AFTER)
+
     def _job_ended(self, job: Job) -> None:
         kind = "sync" if job.kind in (SYNC, REFRESH) else job.kind
         if job.status in (jobs_store.FAILED, jobs_store.INTERRUPTED) or job.error:
@@ -76,8 +85,13 @@ class Background:
             for metric, value in row.items():
                 if isinstance(value, int):
                     self.context.metrics.records.labels(str(row.get("stage")), metric).inc(value)
-        syncing.after_job(self.context, job)
-        alerts.after_job(self.context, job)
+        if job.kind == FORGET:
+            jobs_store.forget_params(self.context.store, job.job_id)
+        if job.is_scheduled:
+            audit.note(self.context, job.owner, "schedule", job.kind, connection=",".join(job.connections) or None)
+        if job.owner != SERVICE_OWNER:
+            syncing.after_job(self.context, job)
+            alerts.after_job(self.context, job)
 
     def _watch(self) -> None:
         store = self.context.store

@@ -54,8 +54,13 @@ def _event(webhook: Webhook, body: Any) -> Event:
     parts = [select(body, path)[1] for path in paths]
     is_named = any(part not in (None, "") for part in parts)
     moment = select(body, webhook.occurred_at)[1] if webhook.occurred_at else None
-    event_id = "|".join("" if part is None else str(part) for part in parts) if is_named else None
+    event_id = storable("|".join("" if part is None else str(part) for part in parts)) if is_named else None
     return Event(body, event_id, moment_us(moment))
+
+
+def storable(text: str) -> str:
+    """The text as every database takes it: no NUL, no half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "?")
 
 
 def _without(body: Any, path: str | None) -> Any:
@@ -131,7 +136,7 @@ def _ids(webhook: Webhook, event: Any) -> Iterator[str]:
         value = select(event, path)[1]
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str | int) and not isinstance(one, bool) and str(one).strip():
-                yield str(one)
+                yield storable(str(one))
 
 
 def _payload(mapping: Mapping, webhook: Webhook, entities: list[str], event: Any, *, is_gone: bool) -> Meaning:
@@ -163,7 +168,7 @@ def record_id(key: list[list[str]], record: Any) -> str | None:
         values = (select(record, path)[1] for path in ways)
         part = next((str(v) for v in values if isinstance(v, str | int | float) and str(v) and v is not True), None)
         parts += [part] if part is not None else []
-    return "|".join(parts) or None
+    return storable("|".join(parts)) or None
 
 
 def _told(paths: str | list[str] | None) -> str:

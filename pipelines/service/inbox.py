@@ -122,21 +122,27 @@ class Inbox:
                     is_last = True
                     break
                 group.append(more)
-            self._write(group)
+            # a sender that went away meanwhile has no answer, and sends again
+            self._write([waiting for waiting in group if waiting.done.set_running_or_notify_cancel()])
             if is_last:
                 return
 
+    def _write_apart(self, group: list[_Waiting], problem: Exception) -> None:
+        """One delivery that cannot be stored must not keep others out."""
+        if len(group) == 1:
+            group[0].done.set_exception(problem)
+            return
+        for waiting in group:
+            self._write([waiting])
+
     def _write(self, group: list[_Waiting]) -> None:
-        # a sender that went away meanwhile has no answer, and sends again
-        group = [waiting for waiting in group if waiting.done.set_running_or_notify_cancel()]
         if not group:
             return
         try:
             with self._store.write() as connection:
                 stored = iter(_store_group(connection, [one for waiting in group for one in waiting.arrivals]))
         except Exception as problem:  # noqa: BLE001 - each sender is told, and tries again
-            for waiting in group:
-                waiting.done.set_exception(problem)
+            self._write_apart(group, problem)
             return
         is_new = False
         for waiting in group:
@@ -183,7 +189,7 @@ def _decide(one: Arrival, latest: _Latest) -> tuple[tuple[Any, ...], bool]:
         for key in keys:
             latest[key] = max(latest.get(key, 0), one.occurred_at or 0)
     event_id = one.event_id if one.event_id is not None else f"~{secrets.token_hex(12)}"
-    body = json.dumps(one.body, ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(one.body, separators=(",", ":"))  # in ASCII: half a surrogate is no text for a database
     reason = one.reason or ("older than what was told before" if is_older else None)
     row = (one.owner, one.connection, one.scheme, event_id, one.occurred_at, now_us(), body, "{}", status, reason)
     return row, bool(moments)

@@ -10,6 +10,7 @@ import logging
 import random
 import re
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("crosswalk.service")
 SECOND = 1_000_000
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, NOW_AND_THEN_SECONDS = 1.0, 300.0
 _EVERY = re.compile(r"every (\d+) (minute|hour|day)s?")
 _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
 
@@ -144,10 +145,13 @@ def remove_schedule(context: Context, owner: str, connection: str) -> bool:
 
 
 class Scheduler:
-    """Submits what is due. `on_due` is called after jobs were submitted."""
+    """Submits what is due. `on_due` is called after jobs were submitted, `now_and_then` every few minutes."""
 
-    def __init__(self, context: Context, on_due: Callable[[], None]) -> None:
-        self._context, self._on_due = context, on_due
+    def __init__(
+        self, context: Context, on_due: Callable[[], None], now_and_then: Callable[[], None] = lambda: None
+    ) -> None:
+        self._context, self._on_due, self._now_and_then = context, on_due, now_and_then
+        self._looked = time.monotonic()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
 
@@ -165,6 +169,9 @@ class Scheduler:
             try:
                 if self.submit_due():
                     self._on_due()
+                if time.monotonic() - self._looked > NOW_AND_THEN_SECONDS:
+                    self._looked = time.monotonic()
+                    self._now_and_then()
             except Exception:
                 self._context.metrics.failures.labels("schedules").inc()
                 logger.exception("schedules could not be looked at; the next look is in a moment")

@@ -87,8 +87,7 @@ class ServiceSettings(BaseModel):
 
     # what is kept; 0: for ever
     keep_raw_days: int = Field(0, ge=0, description="Versions that no edit time depends on")
-    keep_published: int = Field(3, ge=1)
-    keep_docs_days: int = Field(30, ge=0)
+    keep_published: int = Field(3, ge=1, description="Published files that stay, the one in use included")
     keep_history_days: int = Field(
         90, ge=0, description="Jobs that ended, webhooks that were taken in, runs' check results"
     )

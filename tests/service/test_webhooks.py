@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipelines.connections.project import Project
 from pipelines.extract.run import extract
 from pipelines.sandbox.handle import SandboxHandle, start
 from pipelines.service.context import Context
+from pipelines.service.inbox import Arrival
 from pipelines.state.service_tables import jobs, webhook_inbox
 
 SYSTEM_KEY = "system-key-of-the-tests"
@@ -33,8 +35,10 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
 
 
 @pytest.fixture
-def served(serve: Callable[..., Any], office: SandboxHandle) -> Iterator[TestClient]:
+def served(serve: Callable[..., Any], office: SandboxHandle, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """A service connected to it, and to an external CRM that only sends."""
+    monkeypatch.setattr("pipelines.service.draining.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("pipelines.service.draining.LONGEST_PAUSE", 0.05)
     variables = office.environment("follow_up_boss") | {
         "FOLLOW_UP_BOSS_SYSTEM_KEY": SYSTEM_KEY,
         "EXTERNAL_CRM_API_URL": "http://127.0.0.1:9/records",
@@ -245,3 +249,19 @@ def test_the_inbox_survives_and_files_lie_where_they_should(served: TestClient, 
     deliver(served, event(9, [1]))
     assert (project.data_dir / "_service" / "state.sqlite").exists()
     assert not (Path("data") / "default" / "raw" / "external.duckdb").exists()
+
+
+def test_one_delivery_that_cannot_be_stored_keeps_no_other_out(
+    served: TestClient, context_of: Callable[[TestClient], Context]
+) -> None:
+    inbox = context_of(served).background.inbox
+    odd = {"phone": "\ud800\x00", "name": "\ud800", "event_name": "\x00"}
+    for body in (odd, EXTERNAL | {"event_id": "\x00\udfff"}):
+        raw = json.dumps({"secret": "hook-secret-1"} | body)
+        answer = served.post("/api/webhooks/external", content=raw)
+        assert (answer.status_code, answer.json()["stored"]) == (200, 1)
+    bad = Arrival("default", "external", "x", {"b": object()})
+    good = Arrival("default", "external", "x", {"a": 1}, "good", reason="a test's")
+    waiting = [inbox.put([bad if number == 3 else replace(good, event_id=f"g{number}")]) for number in range(6)]
+    failed = [done.exception(20) is not None for done in waiting]
+    assert failed == [False, False, False, True, False, False]

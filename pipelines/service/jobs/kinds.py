@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pipelines
+from pipelines.connections.owner import SERVICE_OWNER
 from pipelines.service.connections import child_environment
 from pipelines.service.jobs.store import Job
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from pipelines.service.context import Context
 
 Function = Callable[["Context", Job], dict[str, Any]]
-SYNC, REFRESH = "sync", "refresh"
-COMMANDS = frozenset({SYNC, REFRESH})
+SYNC, REFRESH, FORGET, TIDY = "sync", "refresh", "forget", "tidy"
+COMMANDS = frozenset({SYNC, REFRESH, FORGET, TIDY})
 DERIVED = "staging,unify,check,publish"
 FUNCTIONS: dict[str, Function] = {}
 
@@ -30,15 +31,22 @@ def register(kind: str, function: Function) -> None:
 
 
 def command_of(context: Context, job: Job) -> list[str]:
-    """The command line of a sync (the whole way) or a refresh (without reading and without writing to CRMs)."""
+    """The command line: a sync goes the whole way, a refresh neither reads nor writes to CRMs."""
     said = job.params
-    words = [sys.executable, "-m", "pipelines", "run", *job.connections, "--json", "--data-dir", str(context.data_dir)]
+    words = [sys.executable, "-m", "pipelines"]
+    common = ["--json", "--data-dir", str(context.data_dir), "--owner", job.owner]
+    if job.kind == FORGET:
+        return [*words, "forget", "--entity", said["entity"], "--yes", *common, "--", said["id"]]
+    if job.kind == TIDY:
+        everybody = job.owner == SERVICE_OWNER
+        return [*words, "tidy", *(common[:-2] if everybody else common)]
+    words += ["run", *job.connections, *common]
     stages = DERIVED if job.kind == REFRESH else said.get("stages")
     words += ["--stages", stages] if stages else []
     words += ["--push", said["push"]] if said.get("push") else []
     words += ["--full-refresh"] if said.get("full_refresh") else []
     words += ["--allow-mass-change"] if said.get("allow_mass_change") else []
-    return [*words, "--owner", job.owner]
+    return words
 
 
 def environment_of(context: Context) -> dict[str, str]:

@@ -99,7 +99,7 @@ def get(store: State, job_id: str, owner: str | None = None) -> Job | None:
 
 def listed(
     store: State, owner: str | None = None, *, status: Sequence[str] = (), connection_name: str | None = None,
-    before: str | None = None, limit: int = 50,
+    kind: str | None = None, before: str | None = None, limit: int = 50,
 ) -> list[Job]:  # fmt: skip
     """Jobs, the newest first. `before`: only those with a smaller id, for the next page."""
     c = jobs.c
@@ -110,6 +110,8 @@ def listed(
         query = query.where(c.status.in_(list(status)))
     if connection_name is not None:
         query = query.where(c.connection == connection_name)
+    if kind is not None:
+        query = query.where(c.kind == kind)
     if before is not None:
         query = query.where(c.job_id < before)
     with store.read() as connection:
@@ -185,6 +187,12 @@ def ask_to_end(store: State, job_id: str) -> bool:
     with store.write() as connection:
         mine = sa.update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == RUNNING)
         return bool(connection.execute(mine.values(error=CANCELLING)).rowcount)
+
+
+def forget_params(store: State, job_id: str) -> None:
+    """What the job was told named a person."""
+    with store.write() as connection:
+        connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(params="{}"))
 
 
 def counts(store: State) -> dict[str, int]:

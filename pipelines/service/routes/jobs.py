@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
-from pipelines.service import jobs
-from pipelines.service.auth import CurrentCaller, CurrentContext, jwt_guard
+from pipelines.service import audit, jobs
+from pipelines.service.auth import Caller, CurrentCaller, CurrentContext, jwt_guard
+from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
 from pipelines.service.jobs.store import Job
 from pipelines.service.routing import router as make_router
@@ -21,6 +23,7 @@ NOT_THERE: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such job"},
     409: {"description": "The job has ended already"},
 }
+NAME, JOB_ID = r"^[a-z][a-z0-9_]{0,63}$", r"^[0-9A-Za-z.-]{1,60}$"
 Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 
@@ -61,7 +64,7 @@ class SyncWanted(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    connections: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]] = Field(min_length=1, max_length=50)
+    connections: list[Annotated[str, Field(pattern=NAME)]] = Field(min_length=1, max_length=50)
     push: Literal["plan", "apply", "off"] | None = None
     full_refresh: bool = False
 
@@ -71,8 +74,8 @@ def list_jobs(
     caller: CurrentCaller,
     context: CurrentContext,
     status: Annotated[list[Status] | None, Query()] = None,
-    connection: str | None = None,
-    before: str | None = None,
+    connection: Annotated[str | None, Query(pattern=NAME)] = None,
+    before: Annotated[str | None, Query(pattern=JOB_ID)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobsAnswer:
     """The caller's jobs, the newest first."""
@@ -84,26 +87,32 @@ def list_jobs(
 
 
 @router.post("", status_code=202, responses=NOT_THERE)
-def start_sync(wanted: SyncWanted, caller: CurrentCaller, context: CurrentContext) -> OneJobAnswer:
+def start_sync(wanted: SyncWanted, caller: CurrentCaller, context: CurrentContext, request: Request) -> OneJobAnswer:
     """Syncs connections of the caller in the background; 202 at once."""
+    audit.note_call(context, caller, request, "job.start", ",".join(wanted.connections))
     params = wanted.model_dump(exclude={"connections"}, exclude_none=True, exclude_defaults=True)
     job_id = jobs.submit(context, caller.owner.name, jobs.SYNC, list(dict.fromkeys(wanted.connections)), params)
-    return OneJobAnswer(job=_answer(_found(jobs.get(context, job_id, caller.owner.name))))
+    return OneJobAnswer(job=_answer(_found(_mine(context, caller, job_id))))
 
 
 @router.get("/{job_id}", responses=NOT_THERE)
 def get_job(job_id: str, caller: CurrentCaller, context: CurrentContext) -> OneJobAnswer:
     """One of the caller's jobs."""
-    return OneJobAnswer(job=_answer(_found(jobs.get(context, job_id, caller.owner.name))))
+    return OneJobAnswer(job=_answer(_found(_mine(context, caller, job_id))))
 
 
 @router.post("/{job_id}/cancel", responses=NOT_THERE)
-def cancel_job(job_id: str, caller: CurrentCaller, context: CurrentContext) -> OneJobAnswer:
+def cancel_job(job_id: str, caller: CurrentCaller, context: CurrentContext, request: Request) -> OneJobAnswer:
     """Ends one of the caller's jobs; one that runs is asked first, and is `cancelled` in moments."""
-    job = _found(jobs.get(context, job_id, caller.owner.name))
+    job = _found(_mine(context, caller, job_id))
     if not jobs.cancel(context, job.job_id, caller.owner.name):
         raise ServiceError(409, "The job has ended already")
-    return OneJobAnswer(job=_answer(_found(jobs.get(context, job_id, caller.owner.name))))
+    audit.note_call(context, caller, request, "job.cancel", job=job.job_id)
+    return OneJobAnswer(job=_answer(_found(_mine(context, caller, job_id))))
+
+
+def _mine(context: Context, caller: Caller, job_id: str) -> Job | None:
+    return jobs.get(context, job_id, caller.owner.name) if re.fullmatch(JOB_ID, job_id) else None
 
 
 def _found(job: Job | None) -> Job:

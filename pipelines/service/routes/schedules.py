@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path
+from fastapi import Path, Request
 from pydantic import BaseModel, Field
 
-from pipelines.service import schedules
+from pipelines.service import audit, schedules
 from pipelines.service.auth import CurrentCaller, CurrentContext, jwt_guard
 from pipelines.service.errors import ServiceError
 from pipelines.service.routes.jobs import moment_text
@@ -85,21 +85,25 @@ def get_schedule(connection: Name, caller: CurrentCaller, context: CurrentContex
 
 @router.put("/{connection}", responses=ANSWERS)
 def put_schedule(
-    connection: Name, wanted: ScheduleWanted, caller: CurrentCaller, context: CurrentContext
+    connection: Name, wanted: ScheduleWanted, caller: CurrentCaller, context: CurrentContext, request: Request
 ) -> OneScheduleAnswer:
     """Sets when a connection of the caller is synced."""
     try:
         made = schedules.set_schedule(context, caller.owner.name, connection, **wanted.model_dump())
     except BadSchedule as problem:
         raise ServiceError(400, str(problem)) from None
+    audit.note_call(context, caller, request, "schedule.set", connection, **wanted.model_dump(exclude_none=True))
     return OneScheduleAnswer(schedule=_answer(made))
 
 
 @router.delete("/{connection}", responses=ANSWERS)
-def delete_schedule(connection: Name, caller: CurrentCaller, context: CurrentContext) -> RemovedAnswer:
+def delete_schedule(
+    connection: Name, caller: CurrentCaller, context: CurrentContext, request: Request
+) -> RemovedAnswer:
     """A connection of the caller is no longer synced by itself."""
     if not schedules.remove_schedule(context, caller.owner.name, connection):
         raise ServiceError(404, f"{connection} has no schedule")
+    audit.note_call(context, caller, request, "schedule.remove", connection)
     return RemovedAnswer()
 
 

@@ -1,4 +1,4 @@
-"""The CRMs' own webhooks: `POST /api/webhooks/{connection}` for the default owner, `.../{owner}/{connection}` for others.
+"""The CRMs' own webhooks: `POST /api/webhooks/{connection}`, for the default owner, or `.../{owner}/{connection}`.
 
 The mapping says how a delivery is proven and what it means. Whoever is not proven gets 401, whatever the reason; the
 reason is in the log. What is proven is on disk before it is answered.
@@ -7,6 +7,7 @@ reason is in the log. What is proven is on disk before it is answered.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from pipelines.service.xml_body import NotReadable
 router = make_router("/api/webhooks", tag="webhooks")
 logger = logging.getLogger("crosswalk.service")
 REFUSED_A_MINUTE = 60
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 MOST_BYTES = 1_048_576
 _BODY = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}, "text/xml": {"schema": {}}}},
@@ -73,6 +75,8 @@ async def _receive(named: str | None, name: str, request: Request) -> Response:
     owner = context.settings.default_owner if named is None else named
     workers = background_of(context)
     try:
+        if not _NAME.fullmatch(name) or "\x00" in owner:
+            raise BadSignature("there is no such connection")
         connection = await _connection(workers, owner, name)
         webhook = connection.mapping.webhook
         if webhook is None:

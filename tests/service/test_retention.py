@@ -1,0 +1,214 @@
+"""What is dropped changes nothing that can be told from what stays; a backup comes back as it was."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.commands.backing_up import backup
+from pipelines.commands.exits import Stop
+from pipelines.commands.restoring import restore
+from pipelines.commands.tidying import Keep, tidy, tidy_store
+from pipelines.connections.locks import LockHeld, lock
+from pipelines.connections.owner import Owner
+from pipelines.connections.project import Project
+from pipelines.extract.folding import fold
+from pipelines.state.copying import NotEmpty, dump, load
+from pipelines.state.database import now_us, open_state
+from pipelines.state.service_tables import jobs
+from pipelines.state.tables import check_results, pins
+
+DAY = 86_400_000_000
+Version = dict[str, Any]
+
+
+def make_log(path: Path, histories: dict[str, list[Version | None]], age_days: int) -> None:
+    """A raw log in which each record has these versions, a second apart; None: it is deleted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as con:
+        con.execute("create schema raw")
+        con.execute("""create table raw.contacts (id varchar, hash varchar, modified varchar, deleted boolean,
+            seen timestamptz, record json, problem varchar, _dlt_load_id varchar)""")
+        con.execute("create view raw.contacts_current as select * from raw.contacts")
+        for key, versions in histories.items():
+            for number, version in enumerate(versions):
+                seen = now_us() - age_days * DAY + number * 1_000_000
+                con.execute(
+                    "insert into raw.contacts values (?, md5(?), ?, ?, make_timestamptz(?), ?, null, 'x')",
+                    [key, f"{number}", f"{number:04d}", version is None, seen, json.dumps(version or {})],
+                )  # fmt: skip
+
+
+def told(path: Path) -> dict[Any, Any]:
+    """First, current, and of every value of each record when it last changed: what edit times are made of."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        rows = con.execute("select id, modified, deleted, record from raw.contacts order by id, modified").fetchall()
+    found: dict[Any, Any] = {}
+    former: dict[str, Version] = {}
+    for key, modified, deleted, text in rows:
+        now = {**json.loads(text), "$deleted": deleted}
+        found.setdefault((key, "first"), (modified, text))
+        found[key, "current"] = (modified, text)
+        for name in {*now, *former.get(key, now)}:
+            if key in former and now.get(name, "absent") != former[key].get(name, "absent"):
+                found[key, "edited", name] = modified
+        former[key] = now
+    return found
+
+
+def count(path: Path) -> int:
+    with duckdb.connect(str(path), read_only=True) as con:
+        return int(con.execute("select count(*) from raw.contacts").fetchall()[0][0])
+
+
+values = st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "", "x", 1, True]), max_size=3)
+
+
+@settings(max_examples=15)
+@given(st.dictionaries(st.sampled_from("12"), st.lists(st.none() | values, min_size=1, max_size=12), min_size=1))
+def test_folding_changes_no_edit_time(tmp_path_factory: pytest.TempPathFactory, histories: dict[str, Any]) -> None:
+    owner = Owner("default", tmp_path_factory.mktemp("fold"))
+    path = owner.raw("north")
+    make_log(path, histories, age_days=100)
+    before, rows = told(path), count(path)
+    dropped = fold(owner, "north", 30)
+    assert told(path) == before
+    assert count(path) == rows - dropped
+    assert fold(owner, "north", 30) == 0
+
+
+def test_folding_drops_what_nothing_depends_on_and_keeps_what_is_young(tmp_path: Path) -> None:
+    owner = Owner("default", tmp_path)
+    restless = [{"name": "Ann", "visits": number} for number in range(50)]
+    make_log(owner.raw("north"), {"1": restless, "2": [{"name": "Bob"}]}, age_days=100)
+    assert tidy(owner, Keep(raw_days=365)).versions == 0
+    assert tidy(owner, Keep(raw_days=0)).versions == 0
+    assert tidy(owner, Keep(raw_days=30)).versions == 47
+    with duckdb.connect(str(owner.raw("north")), read_only=True) as con:
+        assert con.execute("select count(*) from raw.contacts_current").fetchall() == [(4,)]
+    make_log(owner.raw("north"), {"1": restless}, age_days=1)
+    assert tidy(owner, Keep(raw_days=30)).versions == 0
+
+
+def test_a_connection_at_work_is_left_alone(tmp_path: Path) -> None:
+    owner = Owner("default", tmp_path)
+    make_log(owner.raw("north"), {"1": [{"a": n} for n in range(9)]}, age_days=100)
+    with lock(owner, "extract-north", "reading the CRM"):
+        done = tidy(owner, Keep(raw_days=30))
+    assert done.versions == 0
+    assert "reading the CRM" in done.busy[0]
+
+
+def test_old_history_goes_and_young_stays(tmp_path: Path) -> None:
+    service = Owner("_service", tmp_path)
+    with open_state(service) as store, store.write() as connection:
+        for number, age in enumerate((1, 100)):
+            at = now_us() - age * DAY
+            connection.execute(sa.insert(jobs).values(
+                job_id=str(number), owner="ann", kind="sync", status="done", params="{}", created_at=at,
+                finished_at=at, attempts=1,
+            ))  # fmt: skip
+    assert tidy_store(service, Keep(history_days=90)) == 1
+    assert tidy_store(service, Keep(history_days=0)) == 0
+    with open_state(service) as store, store.read() as connection:
+        assert connection.execute(sa.select(jobs.c.job_id)).scalars().all() == ["0"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, project_root: Path) -> Project:
+    """Two owners and the service, each with something of their own."""
+    project = Project(project_root, tmp_path / "data")
+    for name in ("ann", "bob", "_service"):
+        owner = Owner(name, project.data_dir)
+        with open_state(owner) as state, state.write() as connection:
+            connection.execute(sa.insert(pins).values(
+                entity="contacts", golden_id=f"of {name}", field="name", value='"x"', who="w", at=1
+            ))  # fmt: skip
+        if name != "_service":
+            make_log(owner.raw("north"), {"1": [{"owner": name}]}, age_days=1)
+            owner.published_dir.mkdir()
+            (owner.published_dir / "crm-1.duckdb").write_text(f"published of {name}")
+            owner.crm.symlink_to("published/crm-1.duckdb")
+    return project
+
+
+def pinned(project: Project, name: str) -> list[str]:
+    with open_state(Owner(name, project.data_dir)) as state, state.read() as connection:
+        return list(connection.execute(sa.select(pins.c.golden_id)).scalars())
+
+
+def test_a_backup_comes_back_as_it_was(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    done = backup(project, tmp_path / "b.tar.gz")
+    assert done.owners == ["ann", "bob", "_service"]
+    assert (tmp_path / "b.tar.gz").stat().st_mode & 0o077 == 0
+    elsewhere = Project(project.root, tmp_path / "elsewhere")
+    assert restore(elsewhere, done.path) == ["ann", "bob", "_service"]
+    for name in ("ann", "bob"):
+        owner = Owner(name, elsewhere.data_dir)
+        assert pinned(elsewhere, name) == [f"of {name}"]
+        assert told(owner.raw("north")) == told(Owner(name, project.data_dir).raw("north"))
+        assert owner.crm.read_text() == f"published of {name}"
+    with pytest.raises(Stop, match="ann, bob, _service have data"):
+        restore(elsewhere, done.path)
+    assert restore(elsewhere, done.path, force=True) == ["ann", "bob", "_service"]
+    assert len(list(elsewhere.data_dir.glob(".ann.before-*/state.sqlite"))) == 1
+    assert pinned(elsewhere, "_service") == ["of _service"]
+
+
+def test_a_damaged_or_foreign_file_touches_nothing(project: Project, tmp_path: Path) -> None:
+    good = backup(project, tmp_path / "b.tar.gz").path
+    elsewhere = Project(project.root, tmp_path / "elsewhere")
+    content = good.read_bytes()
+    for number, bad in enumerate((b"", b"no archive", content[: len(content) // 2], content[:-400] + b"x" * 400)):
+        (tmp_path / "bad.tar.gz").write_bytes(bad)
+        with pytest.raises(Stop):
+            restore(elsewhere, tmp_path / "bad.tar.gz")
+        assert [p.name for p in elsewhere.data_dir.glob("[a-z]*")] == [], number
+
+
+def test_a_file_that_leads_out_of_its_place_is_refused(project: Project, tmp_path: Path) -> None:
+    evil = tmp_path / "evil.tar.gz"
+    (tmp_path / "x").write_text("x")
+    name = "owners/ann/raw/../../../../evil"
+    said = {"format": 1, "state_version": "0001", "owners": ["ann"], "files": {name: "0"}}
+    (tmp_path / "manifest.json").write_text(json.dumps(said))
+    with tarfile.open(evil, "w:gz") as archive:
+        archive.add(tmp_path / "manifest.json", "manifest.json")
+        archive.add(tmp_path / "x", name)
+    with pytest.raises(Stop, match="which no backup does"):
+        restore(Project(project.root, tmp_path / "elsewhere"), evil)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_nothing_is_restored_under_a_running_service(project: Project, tmp_path: Path) -> None:
+    done = backup(project, tmp_path / "b.tar.gz")
+    with lock(Owner("_service", project.data_dir), "serve", "crosswalk serve"), pytest.raises(LockHeld):
+        restore(project, done.path, force=True)
+    assert pinned(project, "ann") == ["of ann"]
+
+
+def test_a_state_goes_through_a_file(tmp_path: Path) -> None:
+    with open_state(Owner("a", tmp_path)) as one, open_state(Owner("b", tmp_path)) as other:
+        with one.write() as connection:
+            connection.execute(sa.insert(check_results).values(
+                run_id="r", entity="contacts", expectation="e", severity="error", passed=1, at=now_us()
+            ))  # fmt: skip
+        dump(one, tmp_path / "copy.sqlite")
+        load(tmp_path / "copy.sqlite", other)
+        with other.read() as connection:
+            assert connection.execute(sa.select(check_results.c.run_id)).scalars().all() == ["r"]
+        with pytest.raises(NotEmpty):
+            load(tmp_path / "copy.sqlite", other)
+    with sqlite3.connect(tmp_path / "copy.sqlite") as copy:
+        assert copy.execute("pragma integrity_check").fetchall() == [("ok",)]
