@@ -17,6 +17,8 @@ from pipelines.state.service_tables import tenants, users
 
 BATCH = 100
 TRIES = 6
+PASSING = ("08", "40001", "40P01", "53", "55P03", "57P")
+"""PostgreSQL's codes for what may go well the next time: connections, serialisation, deadlocks, resources, locks."""
 Contract = Literal["admin", "internal"]
 T = TypeVar("T")
 
@@ -129,6 +131,11 @@ def _patiently(action: Callable[[], T]) -> T:
 
 
 def _is_passing(error: BaseException) -> bool:
-    if isinstance(error, sa.exc.OperationalError):
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    if error.connection_invalidated:
         return True
-    return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    code = getattr(error.orig, "sqlstate", None)
+    if code is not None:
+        return str(code).startswith(PASSING)
+    return isinstance(error, sa.exc.OperationalError) and any(word in str(error.orig) for word in ("locked", "busy"))
