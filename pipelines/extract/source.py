@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dlt
-from dlt.common import jsonpath
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources.rest_api import rest_api_resources
 
@@ -15,7 +14,7 @@ from pipelines.connections.errors import SettingsError
 from pipelines.extract.shape import select
 from pipelines.mapping.language import Extract
 from pipelines.wire.names import PAGINATORS
-from pipelines.wire.paginators import Paginator
+from pipelines.wire.paginators import Paginator, compiled
 from pipelines.wire.references import OnePage
 from pipelines.wire.session import SetAside, Wire
 
@@ -83,7 +82,7 @@ def _endpoint(extract: Extract, paginator: Paginator) -> dict[str, Any]:
     endpoint: dict[str, Any] = {
         "path": extract.path,
         "method": extract.method,
-        "data_selector": jsonpath.compile_path(extract.data_selector or "$"),  # dlt compiles a text for every page
+        "data_selector": compiled(extract.data_selector or "$"),  # dlt compiles a text for every page
         "paginator": paginator,
     }
     optional = {"params": extract.params, "json": extract.json_body, "headers": extract.headers}

@@ -18,15 +18,13 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from dlt.common import jsonpath
-
 from pipelines.extract.job import Job
 from pipelines.extract.pages import Tally
 from pipelines.extract.request import filled
 from pipelines.extract.source import Page, build_paginator, pages
 from pipelines.extract.span import Axis, NotFiltered, Span
 from pipelines.mapping.language import Extract
-from pipelines.wire.paginators import Paginator
+from pipelines.wire.paginators import Paginator, compiled
 
 FEWEST_PAGES = 4
 PER_CALL_IN_FLIGHT = 4
@@ -56,7 +54,7 @@ class WindowedRead:
         windows = self._extract.windows if job.limit is None else None
         self._axis = Axis(job, self._extract, windows) if windows else None
         self._by_id = windows is not None and windows.by == "id"
-        self._watched = jsonpath.compile_path(windows.total_path) if windows else None
+        self._watched = compiled(windows.total_path) if windows else None
         self._at_once = job.connection.wire.concurrency
         self._lock, self._stop = threading.Lock(), threading.Event()
         self.expected: int | None = None
@@ -64,6 +62,7 @@ class WindowedRead:
         self.pages = self.windows = self._open_pages = 0
         self.broken_off = self._is_blind = False
         self._is_split = self._has_moved = self._is_one_stream = False
+        self._totals_hold = True
         self._overlaps = build_paginator(self._extract.paginator).overlaps
 
     def read(self) -> bool:
@@ -127,10 +126,10 @@ class WindowedRead:
             self.windows += 1
         request = filled(self._extract, job.entity, self._bookmark, self._axis.ends(span) if self._axis else None)
         paginator = self._paginator(request, span)
-        count = 0
+        count = taken = 0
         with closing(pages(job.wire, job.name, request, paginator)) as stream:
             for page in stream:
-                count += 1
+                count, taken = count + 1, taken + page.records
                 if self._axis is not None:
                     self._axis.check(span, (page.first, page.last))
                 if count == 1 and (parts := self._parts(span, page, paginator.records)):
@@ -138,6 +137,8 @@ class WindowedRead:
                     return parts
                 if self._stop.is_set() or not self._go_on(page, paginator):
                     return []
+        if paginator.records is not None and taken < paginator.records:
+            self._totals_hold = False
         return self._ended(span, paginator, count)
 
     def _go_on(self, page: Page, paginator: Paginator) -> bool:
@@ -179,7 +180,7 @@ class WindowedRead:
 
     def _is_short(self) -> bool:
         """Whether windows showed fewer records than there are: one without a time, say, is in none of them."""
-        if self.total is None or self._job.entity.only_with or self._stop.is_set():
+        if self.total is None or not self._totals_hold or self._job.entity.only_with or self._stop.is_set():
             return False
         served = self._served()
         return served < self.total and served < min(self.total, self._total_now())

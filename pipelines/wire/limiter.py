@@ -21,7 +21,7 @@ from pipelines.wire.quota import Quota, WindowStore
 
 LONG = 1800.0
 JITTER_SHARE, JITTER_MOST = 0.08, 0.5
-SEEN_SHARE, SEEN_MOST_SHARE, SEEN_MOST = 0.015, 0.1, 2.0
+SEEN_SHARE, SEEN_SHARE_MOST, SEEN_SHARE_EVER, SEEN_MOST = 0.015, 0.1, 0.4, 2.0
 BURST = 0.8
 SLOWEST = 0.05
 NUMBERS = re.compile(r"\d+")
@@ -45,12 +45,18 @@ class Sent:
     kind: str
     took: float | None = None
 
-    def counts_until(self, seconds: float, quickest: dict[str, float]) -> float:
-        """When it surely left a window of that length; `quickest`: what calls of each kind took at least."""
+    def counts_until(self, seconds: float, quickest: dict[str, float], most: float) -> float:
+        """When it surely left a window of that length.
+
+        Args:
+            seconds: the window's.
+            quickest: what calls of each kind took at least.
+            most: share of the window that lateness may cost.
+        """
         late = min(seconds * JITTER_SHARE, JITTER_MOST)
         if self.took is not None:
             seen = self.took - quickest.get(self.kind, self.took) + seconds * SEEN_SHARE
-            late = min(seen, seconds * SEEN_MOST_SHARE, SEEN_MOST)
+            late = min(seen, seconds * most, SEEN_MOST)
         return self.at + seconds + late
 
 
@@ -64,14 +70,14 @@ class _Window:
     calls: deque[Sent] = field(default_factory=deque)
     closed_until: float = 0.0
 
-    def wait(self, now: float, share: float, quickest: dict[str, float]) -> float:
+    def wait(self, now: float, share: float, quickest: dict[str, float], most: float) -> float:
         """Seconds until a call is allowed; the last fifth of a window is spread out."""
         if self.closed_until > now:
             return self.closed_until - now
         seconds = self.limit.seconds
         while self.calls and self.calls[0].at + seconds + SEEN_MOST <= now:
             self.calls.popleft()
-        ends = sorted(end for call in self.calls if (end := call.counts_until(seconds, quickest)) > now)
+        ends = sorted(end for call in self.calls if (end := call.counts_until(seconds, quickest, most)) > now)
         allowed = max(1, int(self.allowed * share))
         if len(ends) >= allowed:
             return ends[-allowed] - now
@@ -103,6 +109,7 @@ class Limiter:
         self._good = 0
         self._closed_until = 0.0
         self._quickest: dict[str, float] = {}
+        self._most_late = SEEN_SHARE_MOST
         self.calls = 0
 
     def acquire(self, method: str, path: str) -> None:
@@ -131,7 +138,7 @@ class Limiter:
             if self._closed_until > now:
                 return self._closed_until - now
             windows = [w for w in self._windows if w.pattern is None or w.pattern.search(call)]
-            seconds = max((w.wait(now, self._share, self._quickest) for w in windows), default=0.0)
+            seconds = max((w.wait(now, self._share, self._quickest, self._most_late) for w in windows), default=0.0)
             if seconds > 0:
                 return float(seconds)
             for pattern, quota in self._quotas:
@@ -175,6 +182,7 @@ class Limiter:
             self._closed_until = max(self._closed_until, now + pause)
             if not already_waiting:  # calls in flight together report one and the same excess
                 self._share = max(SLOWEST, self._share / 2)
+                self._most_late = min(SEEN_SHARE_EVER, self._most_late * 2)
             self._good = 0
 
     def succeeded(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from dlt.common import jsonpath
@@ -69,6 +70,12 @@ class Paginator(BasePaginator):
             self.total = self.records = total
 
 
+@cache
+def compiled(path: str) -> Any:
+    """A path in dlt's words; to compile one takes milliseconds, and every window needs its own paginator."""
+    return jsonpath.compile_path(path)
+
+
 def number_at(path: Any, answer: Any) -> int | None:
     """The whole number at a path of an answer; None where there is none."""
     found = jsonpath.find_values(path, answer) if path is not None and answer else []
@@ -89,8 +96,8 @@ class PositionPaginator(Paginator):
         super().__init__()
         self.first, self.step, self.size = first, step, size
         self.param, self.body_path, self.last = param, body_path, last
-        self.total_path = jsonpath.compile_path(total_path) if total_path else None
-        self.has_more_path = jsonpath.compile_path(has_more_path) if has_more_path else None
+        self.total_path = compiled(total_path) if total_path else None
+        self.has_more_path = compiled(has_more_path) if has_more_path else None
         self.stop_after_empty_page, self.stop_after_short_page = stop_after_empty_page, stop_after_short_page
         self.value = first
         self.in_a_row = 0

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from dlt.common import jsonpath
 from requests import Response
 
-from pipelines.wire.paginators import Paginator
+from pipelines.wire.paginators import Paginator, compiled
 
 
 class ReferencePaginator(Paginator):
@@ -17,8 +17,8 @@ class ReferencePaginator(Paginator):
 
     def __init__(self, path: str, more_path: str | None = None) -> None:
         super().__init__()
-        self._path = jsonpath.compile_path(path)
-        self._more_path = jsonpath.compile_path(more_path) if more_path else None
+        self._path = compiled(path)
+        self._more_path = compiled(more_path) if more_path else None
         self._next: Any = None
         self._before: Any = None
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from dlt.common import jsonpath
 from requests import Response
 
-from pipelines.wire.paginators import Paginator
+from pipelines.wire.paginators import Paginator, compiled
 
 Phase = Literal["from", "tie", "past"]
 
@@ -49,7 +49,7 @@ class SearchWindow(Paginator):
         self._cap, self._page_size, self._first_id = cap, page_size, first_id
         self._value_path, self._id_path, self._value_format = value_path, id_path, value_format
         self._parts: dict[Phase, dict[str, Any] | None] = {"from": restart, "tie": tie, "past": past}
-        self._cursor_path = jsonpath.compile_path(cursor_path) if cursor_path else None
+        self._cursor_path = compiled(cursor_path) if cursor_path else None
         self._cursor_param, self._cursor_body_path = cursor_param, cursor_body_path
         self._phase: Phase = "from"
         self._cursor: Any = None
