@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
@@ -15,6 +16,7 @@ from pipelines.service.context import Context
 from pipelines.service.middleware import Frame
 from pipelines.service.routing import Guard
 
+THREADS = 128
 ROUTES = (
     "documentation",
     "health",
@@ -50,6 +52,8 @@ def create_app(context: Context, routes: Sequence[str] = ROUTES) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         context.limits.start()
+        # a call that waits for a sync holds a thread; the guards of all others need one, too
+        current_default_thread_limiter().total_tokens = THREADS
         try:
             async with AsyncExitStack() as running:
                 for module in modules:

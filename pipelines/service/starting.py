@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import logging
 import os
 import secrets
 import signal
@@ -22,6 +21,7 @@ from pipelines.connections.project import Project
 from pipelines.connections.resolve import SANDBOX_OWNER, connection_names, resolve
 from pipelines.connections.settings import variables
 from pipelines.sandbox import handle
+from pipelines.service import logs
 from pipelines.service.app import create_app
 from pipelines.service.context import Context, open_context
 
@@ -128,7 +128,7 @@ def serve(context: Context, host: str, port: int, announce: Callable[[Context], 
 
 
 def _run(context: Context, listener: socket.socket, announce: Callable[[Context], None]) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up(context.settings)
     proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
     # with the protocol named, asyncio turns Nagle's algorithm off: 40 ms less on some answers
     config = uvicorn.Config(

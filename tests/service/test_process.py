@@ -59,7 +59,10 @@ def test_the_wrappers_examples_run_literally(start: Start) -> None:
 
 
 def test_it_ends_when_told_and_is_alone_on_its_data(start: Start, project: Project) -> None:
-    served = start(INTERNAL_API_KEY=KEY)
+    log = project.root / "logs" / "service.log"
+    served = start(INTERNAL_API_KEY=KEY, LOG_FILE=str(log))
+    assert "INTERNAL_API_KEY is shorter than 32 bytes" in log.read_text()
+    assert KEY not in log.read_text()
     command = [sys.executable, "-m", "pipelines", "serve", "--port", "0", "--data-dir", str(project.data_dir)]
     variables = {"PATH": os.environ["PATH"], "INTERNAL_API_KEY": KEY}
     again = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=90, check=False)
