@@ -17,6 +17,7 @@ from pipelines.service.errors import ServiceError, answer, broken
 from pipelines.service.routing import Guard
 
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -63,6 +64,8 @@ class Frame:
     async def _admit(self, scope: Scope, call: _Call) -> None:
         scope.setdefault("state", {})["request_id"] = call.request_id
         path = scope["path"]
+        if _UNPRINTABLE.search(path):  # a route also matches its path and a line break, where no guard would stand
+            raise ServiceError(404, "Not Found")
         guard = next((g for prefix, g in self._guards if path == prefix or path.startswith(f"{prefix}/")), None)
         if guard is not None:
             await run_in_threadpool(guard, Request({**scope, "app": scope.get("app") or self._app}))

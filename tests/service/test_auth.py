@@ -20,7 +20,7 @@ from pipelines.service.auth import user_of
 from pipelines.service.errors import ServiceError
 from pipelines.service.settings import ServiceSettings, from_environment
 
-ROUTES = ("health", "jobs")
+ROUTES = ("health", "jobs", "schedules")
 STORES = ("sqlite",)
 SECRET = "a secret of the tests, thirty-two bytes or more"
 PATHS = ("/api/jobs", "/api/jobs/nothing/here", "/api/jobs?limit=wrong")
@@ -102,6 +102,30 @@ def test_the_door_is_before_everything(client: TestClient, serve: Any) -> None:
             assert (answer.status_code, answer.json()["error"]) == (401, "No authorization token provided")
     with serve() as unset:
         assert {unset.get(path).status_code for path in PATHS} == {503}
+
+
+def test_no_way_of_writing_a_path_goes_around_the_door(serve: Any) -> None:
+    """Routes match a path that ends in a line break, and so must the door."""
+    with serve(CRM_API_KEY="k", JWT_SECRET=SECRET, EXTERNAL_CRM_ENABLED="true") as client:
+        for path in ("/api/jobs", "/api/schedules"):
+            for more in (
+                "%0A",
+                "%0a",
+                "%0D%0A",
+                "/%0A",
+                "%00",
+                "%09",
+                "%7F",
+                "/",
+                "//",
+                "%2F",
+                ";x",
+                "%C2%85",
+                "%E2%80%A8",
+            ):
+                answer = client.get(path + more, follow_redirects=False)
+                assert answer.status_code in (401, 404, 307), (path, more, answer.status_code)
+                assert answer.status_code != 307 or answer.headers["location"].endswith(path)
 
 
 def test_settings_say_all_that_is_wrong_without_values() -> None:
