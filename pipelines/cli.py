@@ -36,6 +36,7 @@ COMMANDS = {
     "alerts": "Tell the operator what has gone wrong since the last time",
     "forget": "Erase a person: history, warehouse, ledger, published files, search",
     "serve": "Serve user sync, the unified CRM, connectors, webhooks and schedules over HTTP",
+    "rotate-key": "Seal stored credentials with the current ENCRYPTION_KEY",
     "sandbox": "Serve the built-in CRMs until stopped",
 }
 
@@ -51,7 +52,7 @@ class _Lazy(TyperGroup):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"pipelines.commands.{cmd_name}_command")
+        module = importlib.import_module(f"pipelines.commands.{cmd_name.replace('-', '_')}_command")
         command = get_command(module.app)
         command.name = cmd_name
         command.help = command.help or COMMANDS[cmd_name]

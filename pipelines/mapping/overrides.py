@@ -77,8 +77,14 @@ def _laid_over(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any
         block["fields"] |= fields
         pushed = (block.get("push") or {}).get("fields")
         if pushed is not None:
-            pushed += [name for name in added if name not in pushed and _is_written(fields[name])]
+            never = [name for name in fields if _is_read_only(fields[name])]
+            more = [name for name in added if name not in pushed and _is_written(fields[name])]
+            block["push"]["fields"] = [name for name in [*pushed, *more] if name not in never]
     return data
+
+
+def _is_read_only(said: Any) -> bool:
+    return isinstance(said, dict) and said.get("write") == "never"
 
 
 def _is_written(said: Any) -> bool:
