@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -147,6 +148,15 @@ def test_full_reconcile_deactivates_who_is_absent_and_leaves_who_failed(call: Sy
         "x-1": True, "x-2": True, "x-3": True, "x-4": True, "x-5": False,
     }  # fmt: skip
     assert '"deactivated": ["x-5"]' in stored(sync_logs)[-1]["details"]
+
+
+def test_the_log_names_each_who_became_inactive(call: Sync, stored: Sync) -> None:
+    call(user(1), user(2), user(3, isActive=False))
+    answer = call(user(1, isActive=False), user(3, isActive=False), mode="full-reconcile")
+    assert answer["data"]["summary"]["deactivated"] == 1
+    *_, row = stored(sync_logs)
+    assert (json.loads(row["details"])["deactivated"], row["deactivated"]) == (["x-1", "x-2"], 2)
+    assert {row["synced_from"] for row in stored()} == {"admin"}
 
 
 def test_more_than_a_batch_keeps_the_requests_order(call: Sync, stored: Sync) -> None:

@@ -90,7 +90,11 @@ def _answer(context: Context, call: Call, content: bytes, *, is_async: bool) -> 
     job_id = later.submit(context, call, body)
     call.accepted(context.store, len(body["users"]), job_id)
     location = f"{PREFIX}/jobs/{job_id}"
-    return json_answer({"success": True, "jobId": job_id, "status": "queued"}, 202, {"Location": location})
+    return json_answer(
+        {"success": True, "jobId": job_id, "status": "queued"},
+        202,
+        {"Location": location, "Preference-Applied": "respond-async"},
+    )
 
 
 def _checked(content: bytes, call: Call) -> dict[str, Any]:

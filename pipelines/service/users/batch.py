@@ -132,11 +132,12 @@ def _settle(known: Known, writing: Writing, entry: Entry, touched: dict[str, Row
     row = found[0] if found else _new(writing)
     if found and row["id"] in touched:
         status = "updated"
+    was_active = bool(found and row["is_active"])
     known.drop(row)
     _apply(row, entry, writing)
     known.add(row)
     touched[row["id"]] = row
-    return Result(entry, status, row["id"])
+    return Result(entry, status, row["id"], was_deactivated=was_active and not row["is_active"])
 
 
 def _new(writing: Writing) -> Row:

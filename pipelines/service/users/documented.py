@@ -119,4 +119,4 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
     """Adds a sync to `/metrics`."""
     for status in ("created", "updated", "failed"):
         metrics.records.labels("user_sync", status).inc(outcome.count(status))
-    metrics.records.labels("user_sync", "deactivated").inc(len(outcome.deactivated))
+    metrics.records.labels("user_sync", "deactivated").inc(len(outcome.all_deactivated()))

@@ -34,12 +34,19 @@ class Entry:
 
 @dataclass(slots=True)
 class Result:
-    """What became of one entry. `status` is created, updated or failed; `crm_user_id` is the store's own id."""
+    """What became of one entry.
+
+    Attributes:
+        status: created, updated or failed.
+        crm_user_id: the store's own id.
+        was_deactivated: the user was active before, and is not any more.
+    """
 
     entry: Entry
     status: str
     crm_user_id: str | None = None
     error: str | None = None
+    was_deactivated: bool = False
 
 
 def email_key(email: str) -> str:

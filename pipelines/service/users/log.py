@@ -43,15 +43,15 @@ class Call:
         failed = outcome.count("failed")
         status = "success" if not failed else "partial" if failed < len(outcome.results) else "failed"
         told: dict[str, Any] = dict(details)
-        if outcome.deactivated:
-            told["deactivated"] = outcome.deactivated
+        if deactivated := outcome.all_deactivated():
+            told["deactivated"] = deactivated
         if failed:
             told["errors"] = [
                 {"user": r.entry.external_id or r.entry.email, "error": r.error}
                 for r in outcome.results
                 if r.status == "failed"
             ]
-        counts = (len(outcome.results), len(outcome.results) - failed, failed, len(outcome.deactivated))
+        counts = (len(outcome.results), len(outcome.results) - failed, failed, len(deactivated))
         self._write(store, status, told, counts)
 
     def refused(self, store: State, status: int, reason: str, *, total: int = 0) -> None:

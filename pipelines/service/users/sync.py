@@ -37,10 +37,15 @@ class Tenant:
 
 @dataclass
 class Outcome:
-    """What a sync came to: one result per entry, and the external ids (or addresses) of users it made inactive."""
+    """What a sync came to: one result per entry, and who is inactive for being absent (external ids, or addresses)."""
 
     results: list[Result] = field(default_factory=list)
     deactivated: list[str] = field(default_factory=list)
+
+    def all_deactivated(self) -> list[str]:
+        """Everybody whom this sync made inactive, by their own entry or by being absent."""
+        by_entry = [r.entry.external_id or r.entry.email or "" for r in self.results if r.was_deactivated]
+        return [*by_entry, *self.deactivated]
 
     def count(self, status: str) -> int:
         """How many entries have this status."""
@@ -68,7 +73,7 @@ def sync(
         for start in range(0, len(entries), BATCH):
             outcome.results += _write(store, tenant.id, entries[start : start + BATCH], contract)
         if reconcile:
-            outcome.deactivated = _deactivate_others(store, tenant.id, entries, outcome.results)
+            outcome.deactivated = _deactivate_others(store, tenant.id, entries, outcome.results, contract)
         return outcome
 
 
@@ -98,7 +103,7 @@ def _write(store: State, organisation: str, entries: Sequence[Entry], contract: 
 
 
 def _deactivate_others(
-    store: State, organisation: str, entries: Sequence[Entry], results: Sequence[Result]
+    store: State, organisation: str, entries: Sequence[Entry], results: Sequence[Result], contract: Contract
 ) -> list[str]:
     stored = {result.crm_user_id for result in results}
     external_ids = {entry.external_id for entry in entries}
@@ -111,14 +116,14 @@ def _deactivate_others(
     gone = [u for u in found if not (u.id in stored or u.external_id in external_ids or u.email_key in emails)]
     for start in range(0, len(gone), BATCH):
         ids = [user.id for user in gone[start : start + BATCH]]
-        _patiently(lambda ids=ids: _deactivate(store, ids))  # type: ignore[misc]
+        _patiently(lambda ids=ids: _deactivate(store, ids, contract))  # type: ignore[misc]
     return [user.external_id or user.email for user in gone]
 
 
-def _deactivate(store: State, ids: list[str]) -> None:
-    at = now_us()
+def _deactivate(store: State, ids: list[str], contract: Contract) -> None:
+    written = {"is_active": False, "updated_at": now_us(), "synced_from": contract}
     with store.write(durable=False) as connection:
-        connection.execute(sa.update(users).where(users.c.id.in_(ids)).values(is_active=False, updated_at=at))
+        connection.execute(sa.update(users).where(users.c.id.in_(ids)).values(**written))
 
 
 def _patiently(action: Callable[[], T]) -> T:
