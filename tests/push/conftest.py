@@ -16,6 +16,8 @@ from pipelines.connections.owner import Owner
 from pipelines.mapping import language
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_schemas
+from pipelines.push.plan import plan
+from pipelines.push.planned import Plan
 from pipelines.state.database import State, open_state
 
 ROOT = Path(__file__).parents[2]
@@ -207,3 +209,21 @@ def _module(name: str) -> Any:
 def crm() -> Any:
     """An empty CRM in memory."""
     return _module("memory_crm").MemoryCrm()
+
+
+@pytest.fixture
+def room(warehouse: Warehouse, state: State, schemas: dict[str, CanonicalEntity], crm: Any, connect: Any) -> Any:
+    """The warehouse, the state and the CRM, and the two steps between them."""
+    return _module("room").Room(warehouse, state, schemas, crm, connect)
+
+
+@pytest.fixture
+def planned(
+    warehouse: Warehouse, state: State, schemas: dict[str, CanonicalEntity], connect: MakeConnection
+) -> Callable[..., Plan]:
+    """Plans a push to 'north', or to the connection given."""
+
+    def run(connection: Connection | None = None, **how: Any) -> Plan:
+        return plan(connection or connect(), warehouse.con, state, schemas, **how)
+
+    return run

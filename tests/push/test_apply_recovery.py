@@ -1,0 +1,54 @@
+"""What a killed push left open is settled before anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipelines.connections.connection import Connection
+from pipelines.push.plan import plan
+from pipelines.state import intents, ledger, registry
+
+
+def interrupted(room: Any, connection: Connection) -> None:
+    """Leaves the state as a kill -9 between intent and outcome does."""
+    made = plan(connection, room.warehouse.con, room.state, room.schemas)
+    original = ledger.settle
+    try:
+        ledger.settle = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            room.apply(made, connection)
+    finally:
+        ledger.settle = original
+
+
+def test_an_interrupted_update_is_read_back(room: Any) -> None:
+    room.differing(1)
+    interrupted(room, room.connect())
+    assert len(intents.unsettled(room.state, "north")) == 1
+    room.recover()
+    assert room.lines()[-1][1:] == ("first_name", '"Old"', '"New"', '"New"', "done")
+    assert room.crm.count("PATCH") == 1
+    assert room.recover() is None
+
+
+def test_an_interrupted_creation_is_found_and_adopted(room: Any) -> None:
+    room.lacking(1, email="ann@x.org", first_name="Ann")
+    connection = room.connect(room.creating())
+    interrupted(room, connection)
+    room.recover(connection)
+    assert registry.golden_of(room.state, "contacts", ["north:1000"]) == {"north:1000": "g1"}
+    room.push(connection)
+    assert room.crm.created.total() == 1
+
+
+def test_an_interrupted_creation_that_never_arrived_is_sent_again(room: Any) -> None:
+    room.lacking(1, email="ann@x.org", first_name="Ann")
+    connection = room.connect(room.creating())
+    interrupted(room, connection)
+    room.crm.records["contacts"].clear()
+    room.crm.created.clear()
+    room.push(connection)  # settles first; the plan was made before that, so the record waits
+    room.push(connection)
+    assert room.crm.created.total() == 1
