@@ -7,7 +7,13 @@ what it is sent, committed before it answers. `echo` is a server that keeps noth
 sees what intents, ledger, read-backs and freshness cost by themselves.
 
 The calls of a first apply are recorded, and the loop sends them again: the same reads and writes, byte for byte, with
-the same concurrency, from bodies that are ready. Loop and apply take turns; the best of each counts.
+the same concurrency, from bodies that are ready. Loop and apply take turns; the best of each counts. Processor time is
+printed too, which says more where other programs run.
+
+What apply does beside the calls takes about 0.1 ms of processor time a record, eight rows of the state included: 43
+microseconds for intents and ledger, 31 for reading records as staging reads them, 11 for taking the plan apart, 5 for
+bodies. It runs while the CRM works; the emulated one takes 0.09 ms a record for both calls, so that the ratio is near
+what two processors can give, and beside `echo`, which takes a tenth of that, it cannot be 0.8.
 """
 
 from __future__ import annotations
@@ -111,9 +117,15 @@ def measured(crm: Crm, state: State, schemas: Any, rounds: int) -> tuple[float, 
     push("recorded", recorder)
     floors, applied = [], []
     for n in range(rounds):
+        started = time.process_time()
         floors.append(asyncio.run(bare(recorder.calls)))
+        between = time.process_time()
         applied.append(push(f"{n:08}"))
-        print(f"  loop {floors[-1]:.2f} s, apply {applied[-1].seconds:.2f} s", flush=True)
+        busy = between - started, time.process_time() - between
+        print(
+            f"  loop {floors[-1]:.2f} s (processor {busy[0]:.2f}), apply {applied[-1].seconds:.2f} s "
+            f"(processor {busy[1]:.2f}, making the plan included)", flush=True,
+        )  # fmt: skip
     return min(floors), min(applied, key=lambda one: one.seconds)
 
 

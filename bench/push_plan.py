@@ -1,6 +1,10 @@
 """The plan over a million golden contacts and three CRMs, beside one scan of the same columns with a hash.
 
-python bench/push_plan.py [golden records, default 1000000] [share that differs, default 0.001]
+    python bench/push_plan.py [golden records, default 1000000] [share that differs, default 0.001]
+
+Prints the ratio by the clock, and by processor time, which says more where other programs run. Of the processor time of
+a million by three (scan 1.4 s, plans 3.3 s: 2.3), the hashes that scan and plan share are 1.4 s; the joins from a
+record to its golden one, which a scan does not make, 1.1 s; lineage, the rows that differ, and the rest 0.8 s.
 """
 
 from __future__ import annotations
@@ -84,17 +88,28 @@ def fill(con: duckdb.DuckDBPyConnection, schema: CanonicalEntity, number: int, s
     con.execute("CHECKPOINT")
 
 
-def scan(con: duckdb.DuckDBPyConnection) -> float:
-    """Seconds to read the compared columns of all tables once and hash them."""
+def clock() -> tuple[float, float]:
+    """Seconds, and seconds of processor time."""
+    return time.perf_counter(), time.process_time()
+
+
+def scan(con: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """Seconds, by both clocks, to read the compared columns of all tables once and hash them."""
     columns = ", ".join(FIELDS)
-    started = time.perf_counter()
+    started = clock()
     for table, key in [
         ("unified.contacts", "contact_id"),
         *((f"staging.{crm}__contacts", "record_key") for crm in CRMS),
     ]:
         con.execute(f"SELECT bit_xor(hash({key}, {columns})) FROM {table}").fetchall()
     con.execute("SELECT bit_xor(hash(contact_id, record_key, connection)) FROM unified.contact_sources").fetchall()
-    return time.perf_counter() - started
+    return since(started)
+
+
+def since(started: tuple[float, float]) -> tuple[float, float]:
+    """Both clocks since then."""
+    now = clock()
+    return now[0] - started[0], now[1] - started[1]
 
 
 def planned(crm: str, owner: Owner, con: duckdb.DuckDBPyConnection, state: State, schemas: Schemas) -> Plan:
@@ -120,21 +135,24 @@ def main() -> None:
         os.environ.setdefault("CROSSWALK_MEMORY", "1000MB")
         settings = configuration(Path(folder) / "spill")
         with open_state(owner) as state:
-            took = floor = float("inf")
+            floors, took = [], []
             for _ in range(3):  # each time anew, so that nothing is kept from the time before
                 with duckdb.connect(str(path), True, settings) as con:
                     scan(con)
-                    floor = min(floor, scan(con))
-                    started = time.perf_counter()
+                    floors.append(scan(con))
+                    started = clock()
                     plans = [planned(crm, owner, con, state, schemas) for crm in CRMS]
-                    took = min(took, time.perf_counter() - started)
+                    took.append(since(started))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
     )
     differ = sum(one.writes for one in plans)
     print(f"{number} golden contacts, {len(CRMS)} CRMs, {len(FIELDS)} fields; {differ} records differ")
-    print(f"scan with hash {floor:.2f} s, three plans {took:.2f} s: ratio {took / floor:.2f}; peak {peak:.0f} MB")
+    for name, at in (("by the clock", 0), ("by processor time", 1)):
+        least, most = min(one[at] for one in floors), min(one[at] for one in took)
+        print(f"{name}: scan with hash {least:.2f} s, three plans {most:.2f} s: ratio {most / least:.2f}")
+    print(f"peak {peak:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 MOMENT = pa.timestamp("us", tz="UTC")
 ROWS = pa.schema(
@@ -101,22 +100,6 @@ class Plan:
     def writes(self) -> int:
         """How many records would be written."""
         return sum(number for counts in self.counts.values() for what, number in counts.items() if what in WRITES)
-
-    def records(self, entity: str, action: str) -> Iterator[list[dict[str, Any]]]:
-        """The rows of one entity and action, record by record."""
-        mine = pc.and_(pc.equal(self.rows["entity"], entity), pc.equal(self.rows["action"], action))
-        group: list[dict[str, Any]] = []
-        key: tuple[Any, ...] = ()
-        for batch in self.rows.filter(mine).to_batches(max_chunksize=10_000):
-            for row in batch.to_pylist():
-                this = (row["golden_id"], row["record_key"])
-                if group and this != key:
-                    yield group
-                    group = []
-                group.append(row)
-                key = this
-        if group:
-            yield group
 
     def to_json(self) -> dict[str, Any]:
         """The whole plan as JSON values; moments are microseconds since 1970."""
