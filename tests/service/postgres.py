@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -79,7 +80,7 @@ def server() -> Iterator[str]:
             _wait(url, process, home / "log")
             yield url
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # ends at once; SIGTERM would wait for who is still connected
             process.wait(30)
 
 

@@ -1,8 +1,11 @@
-"""The state in PostgreSQL; runs where TEST_DATABASE_URL names a server and psycopg is installed."""
+"""The state in PostgreSQL: the server of TEST_DATABASE_URL, or one that the tests start."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,14 +19,30 @@ from pipelines.state.database import State, open_state
 from pipelines.state.intents import Change, Intent
 from pipelines.state.ledger import Outcome
 
-URL = os.environ.get("TEST_DATABASE_URL")
-pytestmark = pytest.mark.skipif(URL is None, reason="TEST_DATABASE_URL is not set")
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of TEST_DATABASE_URL, or of a server of our own (`tests/service/postgres.py`)."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    path = Path(__file__).parents[1] / "service" / "postgres.py"
+    spec = importlib.util.spec_from_file_location("state_postgres", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with ExitStack() as running:
+        try:
+            found = running.enter_context(module.server())
+        except module.NotHere as problem:
+            pytest.skip(f"no tests on PostgreSQL: {problem}")
+        yield f"{found}/postgres"
 
 
 @pytest.fixture
-def states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[State]:
-    pytest.importorskip("psycopg")
-    monkeypatch.setenv("DATABASE_URL", str(URL))
+def states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str) -> list[State]:
+    monkeypatch.setenv("DATABASE_URL", server)
     return [open_state(Owner(f"{name}-{tmp_path.name}"[:60], tmp_path)) for name in ("Ann", "ann")]
 
 
