@@ -11,6 +11,7 @@ from pipelines.commands.reading import read_warehouse
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project
+from pipelines.connections.settings import connection_settings
 from pipelines.mapping.load import load_mapping, load_schemas
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ SAID = {
     "never": "the mapping names it, it never comes",
     "unknown_value": "values the mapping does not know",
     "mixed_types": "comes in several types",
+    "changed_types": "comes in another type since the last run",
 }
 
 
@@ -30,12 +32,14 @@ def show_coverage(project: Project, owner: Owner, names: list[str] | None, *, as
 
     schemas = load_schemas(project.schemas)
     found: dict[str, list[Finding]] = {}
+    settings = connection_settings(project)
     with read_warehouse(owner, "comparing mappings") as con:
         for path in sorted(owner.raw("x").parent.glob("*.duckdb")):
-            if (not names or path.stem in names) and (project.mappings / f"{path.stem}.yml").exists():
-                mapping = load_mapping(project.mappings / f"{path.stem}.yml", schemas)
-                settings = Settings.model_validate({})
-                one = Connection(path.stem, owner, mapping, settings, is_sandbox=False, wire=mapping.connection)
+            own = settings.get(path.stem) or Settings.model_validate({})
+            file = project.mappings / f"{own.mapping or path.stem}.yml"
+            if (not names or path.stem in names) and file.exists():
+                mapping = load_mapping(file, schemas)
+                one = Connection(path.stem, owner, mapping, own, is_sandbox=False, wire=mapping.connection)
                 found[path.stem] = coverage(con, one, schemas)
     if as_json:
         print(json.dumps({name: [asdict(f) for f in findings] for name, findings in found.items()}))

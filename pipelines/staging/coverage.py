@@ -6,7 +6,7 @@ personal: by the schema where the field is mapped, by the look of name and value
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ import duckdb
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.staging.columns import Layout, layout
+from pipelines.staging.paths import pointer
 from pipelines.staging.stage import attached, raw_table
 from pipelines.warehouse.build import exists, quoted
 from pipelines.warehouse.models import ident, literal
@@ -42,7 +43,8 @@ class Finding:
     Attributes:
         entity: canonical entity.
         kind: `unmapped` (theirs, not named), `never` (ours, named, never filled), `unknown_value` (not among the
-            mapping's values), `mixed_types` (theirs, comes in more than one JSON type).
+            mapping's values), `mixed_types` (theirs, comes in more than one JSON type), `changed_types` (theirs, came
+            in another JSON type with the last load than ever before).
         name: path in the CRM's record; of `never` and `unknown_value` the canonical field.
         share: of the records looked at, 0 to 1.
         types: JSON types and how many values came in each.
@@ -50,7 +52,7 @@ class Finding:
     """
 
     entity: str
-    kind: Literal["unmapped", "never", "unknown_value", "mixed_types"]
+    kind: Literal["unmapped", "never", "unknown_value", "mixed_types", "changed_types"]
     name: str
     share: float
     types: dict[str, int]
@@ -75,10 +77,11 @@ def coverage(
             plan = layout(connection, entity, schemas[entity])
             records = _count(con, plan)
             if records:
-                findings += _unmapped(con, plan, set(connection.mapping.entities[entity].custom))
+                unmapped = list(_unmapped(con, plan, set(connection.mapping.entities[entity].custom)))
+                findings += unmapped
                 findings += _never(con, plan, records)
                 findings += _unknown(con, plan, records)
-                findings += _mixed(con, plan)
+                findings += _types(con, plan, [finding.name for finding in unmapped])
     return findings
 
 
@@ -146,24 +149,39 @@ def _unknown(con: duckdb.DuckDBPyConnection, plan: Layout, records: int) -> Iter
             yield Finding(plan.entity, "unknown_value", column.name, share, {"distinct": len(rows)}, shown)
 
 
-def _mixed(con: duckdb.DuckDBPyConnection, plan: Layout) -> Iterator[Finding]:
-    """Paths the mapping reads whose values came in more than one JSON type, over all versions."""
+def _types(con: duckdb.DuckDBPyConnection, plan: Layout, unmapped: Iterable[str]) -> Iterator[Finding]:
+    """Paths whose values came in more than one JSON type: over all versions, or otherwise in the last load."""
     paths = [path for path in plan.paths.kinds if path != "$"]
+    paths += [path for name in unmapped if (path := pointer(name)) not in paths]
     if not paths:
         return
     raw = raw_table(con, plan.entity)
     rows = con.execute(
-        f"""with looked_at as (select record from {raw} where problem is null order by hash(id) limit {SAMPLE}),
-        read as (select try(json_type(record, [{", ".join(map(literal, paths))}])) as k from looked_at),
-        each as (select unnest([{", ".join(map(literal, paths))}]) as path, unnest(k) as kind from read)
-        select path, kind, count(*), (select count(*) from looked_at) from each
+        f"""with loads as (select max(_dlt_load_id) as last from {raw}),
+        known as (select record, _dlt_load_id is not distinct from last as is_new, id from {raw}, loads
+            where problem is null and not coalesce(deleted, false)),
+        looked_at as (
+            (select record, is_new from known where is_new order by hash(id) limit {SAMPLE}) union all
+            (select record, is_new from known where not is_new order by hash(id) limit {SAMPLE})),
+        read as (select is_new, try(json_type(record, [{", ".join(map(literal, paths))}])) as k from looked_at),
+        each as (select is_new, unnest([{", ".join(map(literal, paths))}]) as path, unnest(k) as kind from read)
+        select path, kind, count(*), count(*) filter (is_new), (select count(*) from looked_at) from each
         where kind is not null and kind <> 'NULL' group by path, kind order by path, kind"""
     ).fetchall()
     types: dict[str, dict[str, int]] = {}
-    for path, kind, count, _ in rows:
+    before: dict[str, set[str]] = {}
+    for path, kind, count, new, _ in rows:
         family = FAMILIES.get(kind, kind)
         types.setdefault(path, {})[family] = types.get(path, {}).get(family, 0) + count
+        if count > new:
+            before.setdefault(path, set()).add(family)
     for path, seen in types.items():
-        if len(seen) > 1:
-            name = path[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
-            yield Finding(plan.entity, "mixed_types", name, min(seen.values()) / rows[0][3], seen, [])
+        if len(seen) < 2:
+            continue
+        name = path[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
+        is_new = path in before and set(seen) - before[path]
+        share = min(seen.values()) / rows[0][4]
+        if is_new:
+            yield Finding(plan.entity, "changed_types", name, share, seen, [])
+        elif path in plan.paths.kinds:
+            yield Finding(plan.entity, "mixed_types", name, share, seen, [])

@@ -57,3 +57,20 @@ def test_what_never_comes_and_what_is_not_known_is_listed(con: duckdb.DuckDBPyCo
 
 def test_nothing_staged_is_nothing_found(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
     assert coverage(con, connect(owner, FIELDS), PEOPLE) == []
+
+
+def test_a_type_that_changed_since_the_last_run_is_told(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
+    """Also of a field that nobody mapped; with the next load it is only what comes in several types."""
+    connection = connect(owner, FIELDS)
+    first = [Version(str(i), {"Name": "Ann", "Score": str(i), "Size": i}, load="1") for i in range(3)]
+    log(owner, "crm", "contacts", first)
+    stage(con, connection, PEOPLE)
+    assert not [f for f in coverage(con, connection, PEOPLE) if f.kind.endswith("types")]
+    log(owner, "crm", "contacts", [Version("1", {"Name": "Ann", "Score": 7, "Size": "big"}, seen=1, load="2")])
+    stage(con, connection, PEOPLE)
+    changed = {f.name: f.types for f in coverage(con, connection, PEOPLE) if f.kind == "changed_types"}
+    assert changed == {"Score": {"number": 1, "text": 3}, "Size": {"number": 3, "text": 1}}
+    log(owner, "crm", "contacts", [Version("2", {"Name": "Ann", "Score": 8, "Size": 9}, seen=2, load="3")])
+    stage(con, connection, PEOPLE)
+    later = {(f.kind, f.name) for f in coverage(con, connection, PEOPLE) if f.kind.endswith("types")}
+    assert later == {("mixed_types", "Score")}
