@@ -50,7 +50,7 @@ select
     email,
     emails,
     split_part(email, '@', 1) as mailbox,
-    regexp_replace(email, '[^0-9]', '', 'g') as email_digits,
+    case when regexp_matches(email, '[0-9]') then regexp_replace(email, '[^0-9]+', '', 'g') when email is not null then '' end as email_digits,
     list_contains({{ public_mail | sql_list }}, split_part(email, '@', 2)) as is_public_mail,
     phone,
     phones,

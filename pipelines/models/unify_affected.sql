@@ -3,8 +3,13 @@ with
 moved as (
     select p.golden_id, s.{{ id }} as was_id
     from placed as p
-    full join {{ plan.table("sources") }} as s using (record_key)
-    where p.golden_id is distinct from s.{{ id }} or p.row_hash is distinct from s.row_hash
+    full join (
+        from {{ plan.table("sources") }}{% if is_narrowed %} semi join anew using (record_key){% endif %}
+
+    ) as s using (record_key)
+    where p.golden_id is distinct from s.{{ id }}
+        or p.row_hash is distinct from s.row_hash
+        or p.matched_by is distinct from s.matched_by
 )
 
 select golden_id from moved where golden_id is not null

@@ -7,10 +7,7 @@ select
     coalesce(s.first_seen_at, 'epoch'::timestamptz) as first_seen_at,
     s.first_modified_at,
     case when s.is_deleted then 0 when not s.is_in_scope then 1 else 2 end::utinyint as tier,
-    hash(
-        s.values_hash, s.raw_hash, s.is_deleted, s.is_in_scope, s.first_modified_at, s.modified_at, c.matched_by,
-        e.edits_hash
-    ) as row_hash,
+    {{ row_hash }} as row_hash,
     e.edits_hash is not null as is_edited,
     r.golden_id as registered_id,
     coalesce(d.to_id, r.golden_id) as held_id,
@@ -20,3 +17,6 @@ join clusters as c using (record_key)
 left join edited as e using (record_key)
 left join {{ registry }} as r using (record_key)
 left join {{ redirects }} as d on d.from_id = r.golden_id
+{% if is_narrowed %}
+semi join anew as a on a.record_key = s.record_key
+{% endif %}

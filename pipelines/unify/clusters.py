@@ -23,8 +23,9 @@ class ClusterFinder(Protocol):
         """Makes the temporary table `clusters` (record_key, cluster, matched_by) with every row of `staged`.
 
         `answers` (record_key_a, record_key_b, answer: same or different, said_by: operator or push) holds what is
-        known for sure. The evidence goes to `unified.<singular>_matches`. Only which records share a cluster counts,
-        not its name.
+        known for sure. The evidence goes to `unified.<singular>_matches`. A finder that looked at some records only
+        names them in `looked_at` (record_key): all others are with whom they were in the last run. Only which records
+        share a cluster counts, not its name.
         """
 
 

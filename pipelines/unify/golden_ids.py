@@ -20,6 +20,11 @@ from pipelines.state.database import State
 from pipelines.unify.rules import Plan
 from pipelines.unify.sql import number, temp
 
+ROW_HASH = """hash(
+        s.values_hash, s.raw_hash, s.is_deleted, s.is_in_scope, s.first_modified_at, s.modified_at, e.edits_hash
+    )"""
+"""SQL over `staged` s and `edited` e: where it changed, the record's golden record is made anew."""
+
 
 @dataclass(frozen=True)
 class Assigned:
@@ -40,30 +45,34 @@ def redirects_table(plan: Plan) -> str:
     return plan.table("redirects")
 
 
-def mirror(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
-    """Brings the mirror up to date with state; nothing is read where the stamps agree."""
+def mirror(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> bool:
+    """Brings the mirror up to date with state; false where the stamps agree, so that nothing was read."""
     con.execute("create schema if not exists golden")
     con.execute("create table if not exists golden.stamps (entity varchar primary key, stamp varchar)")
     stamp = registry.stamp(state, plan.entity)
     known = con.execute("select stamp from golden.stamps where entity = $1", [plan.entity]).fetchall()
     if known == [(stamp,)]:
-        return
+        return False
     columns = "record_key varchar, golden_id varchar, since timestamptz"
     _load(con, registry_table(plan), columns, registry.load(state, plan.entity))
     _load_redirects(con, state, plan)
     _remember(con, plan, stamp)
+    return True
 
 
-def assign(con: duckdb.DuckDBPyConnection, state: State, plan: Plan, now: datetime) -> Assigned:
-    """Gives every record of `clusters` its golden id, and makes what changed lasting in state.
+def assign(
+    con: duckdb.DuckDBPyConnection, state: State, plan: Plan, now: datetime, *, is_narrowed: bool = False
+) -> Assigned:
+    """Gives every record of `clusters` (or those in `anew`) its golden id, and makes what changed lasting in state.
 
     Leaves `members`: record_key, golden_id and what decides the record's place in it.
 
     Args:
         now: written as the moment of new redirects.
+        is_narrowed: only the records in `anew` are looked at; the others keep the ids they have.
     """
     names: dict[str, Any] = {"registry": registry_table(plan), "redirects": redirects_table(plan), "plan": plan}
-    temp(con, "clustered", **names)
+    temp(con, "clustered", **names, row_hash=ROW_HASH, is_narrowed=is_narrowed)
     temp(con, "claims")
     temp(con, "founded")
     _name(con, names)

@@ -15,6 +15,7 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.state import answers, registry
 from pipelines.state.database import State
 from pipelines.unify import golden_ids, remembered, survivors
+from pipelines.unify.anew import make_anew
 from pipelines.unify.clusters import ClusterFinder, find_clusters
 from pipelines.unify.rules import Plan, plan_of
 from pipelines.unify.sources import Source
@@ -162,19 +163,20 @@ class _Entities:
 
     def _build(self, plan: Plan, *, is_partial: bool, is_first: bool) -> UnifyCounts:
         con = self.con
-        golden_ids.mirror(con, self.state, plan)
+        is_read_again = golden_ids.mirror(con, self.state, plan)
         stage(con, plan, self.tables, golden_ids.registry_table(plan))
         self._map_targets(plan)
         remembered.load_answers(con, self.state, plan)
         self.find(con, plan)
-        assigned = golden_ids.assign(con, self.state, plan, self.run.now)
+        moved = [rule for rule in plan.references if self.moved.get(str(rule.to)) == "some"]
+        is_partial &= not any(self.moved.get(str(rule.to)) == "all" for rule in plan.references)
+        is_narrowed = is_partial and not is_read_again and make_anew(con, plan, moved)
+        assigned = golden_ids.assign(con, self.state, plan, self.run.now, is_narrowed=is_narrowed)
         temp(con, "placed", **plan.context())
         temp(con, "applied_pins", **plan.context(redirects=golden_ids.redirects_table(plan)))
-        moved = [rule for rule in plan.references if self.moved.get(str(rule.to)) == "some"]
-        everything = any(self.moved.get(str(rule.to)) == "all" for rule in plan.references)
         records = number(con, "select count(*) from staged")
-        if is_partial and not everything:
-            temp(con, "affected", **plan.context(moved_references=moved))
+        if is_partial:
+            temp(con, "affected", **plan.context(moved_references=moved, is_narrowed=is_narrowed))
             rebuilt = survivors.make_affected(con, plan, self.run)
             self.moved[plan.entity] = "some"
         else:

@@ -18,7 +18,16 @@ from pipelines.unify.identity import finder, seen
 FEW = settings(max_examples=4, deadline=None)
 GIVEN = ["Alice", "Bruno", "Carla", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katya", "Leo"]
 FAMILY = ["Abara", "Bianchi", "Castro", "Dvorak", "Eriksen", "Fischer", "Garcia", "Horvat", "Ivanov", "Jensen"]
-FOUND = ("golden.contact_clusters", "golden.contact_matches", "golden.contact_comparable")
+FOUND = (
+    "golden.contact_clusters",
+    "golden.contact_matches",
+    "golden.contact_comparable",
+    "golden.contact_seen",
+    "golden.contact_registry",
+    "unified.contacts",
+    "unified.contact_sources",
+    "unified.contact_provenance",
+)
 
 
 def people(seed: int = 1) -> dict[str, dict[str, Any]]:

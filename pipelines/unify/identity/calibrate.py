@@ -15,7 +15,7 @@ import duckdb
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Level, Model, load_model
-from pipelines.unify.identity.scoring import make_scores
+from pipelines.unify.identity.scoring import make_near, make_scores
 from pipelines.unify.identity.sqlmodels import build
 
 SAMPLE = 150_000
@@ -40,11 +40,13 @@ def calibrate(
     fitted = model.model_copy(deep=True, update={"population": population})
     fitted = _with_strangers(con, declaration, fitted, known)
     share = _sample_pairs(con)
+    make_near(con, "identity_sampled", "identity_sample_pairs", known)
     for _ in range(ROUNDS):
-        make_scores(con, "identity_sample", "identity_sample_pairs", declaration, fitted, known=known, explain=True)
+        pairs = ("identity_sample", "identity_sample_pairs")
+        make_scores(con, *pairs, declaration, fitted, known="identity_sampled", explain=True)
         fitted = _with_same(con, declaration.comparisons, fitted, records=population * share)
-    con.execute("drop table identity_sample")
-    con.execute("drop table identity_sample_pairs")
+    for table in ("identity_sample", "identity_sample_pairs", "identity_sampled"):
+        con.execute(f"drop table {table}")
     return fitted
 
 

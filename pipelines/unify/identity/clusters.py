@@ -13,7 +13,7 @@ import duckdb
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Model
 from pipelines.unify.identity.records import columns_of
-from pipelines.unify.identity.scoring import make_scores
+from pipelines.unify.identity.scoring import make_near, make_scores
 from pipelines.unify.identity.sqlmodels import build
 
 COMPLETE_UP_TO = 80
@@ -76,7 +76,8 @@ def make_members(
         matches=matches,
         complete_up_to=COMPLETE_UP_TO,
     )
-    make_scores(con, "identity_inner_scores", "identity_inner_pairs", declaration, model, known=known)
+    make_near(con, "identity_inner", "identity_inner_pairs", known)
+    make_scores(con, "identity_inner_scores", "identity_inner_pairs", declaration, model, known="identity_inner")
     con.execute(
         """create or replace temp table identity_members as
            select c.rid, case when l.component is null then c.component else coalesce(s.same, c.rid) end as cluster

@@ -45,6 +45,8 @@ class _Kept:
 def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged") -> MatchSummary:
     """Make the temporary table `clusters` (record_key, cluster, matched_by) from records and `answers`.
 
+    Where only some records were looked at, they are in `looked_at` (record_key), too.
+
     Args:
         records: table or view of the staged records; of entities that rules decide, with golden ids as references.
     """
@@ -53,6 +55,8 @@ def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged"
         summary = _find_people(con, declaration)
     else:
         summary = match(con, records, declaration, answers="answers", output_schema=KEPT_IN)
+    if not summary.looked_at:
+        con.execute("drop table if exists temp.looked_at")
     con.execute(
         f"""create or replace temp table clusters as
             select record_key, cluster, matched_by from {summary.tables.clusters}"""

@@ -8,7 +8,7 @@ Everything per record is SQL (`pipelines/models/identity_*.sql`); the weights ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 
 import duckdb
@@ -22,14 +22,18 @@ from pipelines.unify.identity.incremental import keep_unchanged, look_again, wid
 from pipelines.unify.identity.model import Model, load_model
 from pipelines.unify.identity.records import make_frequencies, make_known, make_records
 from pipelines.unify.identity.rules import match_by_rules
-from pipelines.unify.identity.scoring import make_scores
+from pipelines.unify.identity.scoring import make_near, make_scores
 from pipelines.unify.identity.sqlmodels import build
 from pipelines.unify.identity.tables import Tables, tables_of
 
 
 @dataclass(frozen=True)
 class MatchSummary:
-    """What one run found, and the model it used (to be kept for the next)."""
+    """What one run found, and the model it used (to be kept for the next).
+
+    Attributes:
+        looked_at: temporary table (record_key) of the records that were looked at again; None: all were.
+    """
 
     records: int
     clusters: int
@@ -39,6 +43,7 @@ class MatchSummary:
     largest: int
     model: Model
     tables: Tables
+    looked_at: str | None = None
 
 
 def bits_of(probability: float) -> float:
@@ -102,7 +107,7 @@ def match(
     if model is None or model.population is None:
         model = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
         model = model.model_copy(update={"caps": caps})
-    pairs = _score(con, declaration, model, tables)
+    pairs = _score(con, declaration, model, tables.known)
     con.execute(f"create or replace table {tables.matches} as from identity_edges")
     _cluster(con, declaration, model, tables, answers, scope=None)
     con.execute(f"create or replace table {tables.clusters} as from identity_clusters")
@@ -130,12 +135,18 @@ def _match_changed(
         caps=model.caps,
         touched="identity_touched",
     )
-    pairs = _score(con, declaration, model, tables)
+    make_near(con, "identity_near", "identity_pairs", tables.known)
+    pairs = _score(con, declaration, model, "identity_near")
     widen(con, tables)
     _cluster(con, declaration, model, tables, answers, scope="identity_scope")
     keep_unchanged(con, tables)
+    con.execute(
+        f"""create or replace temp table looked_at as
+            select c.record_key from {tables.clusters} as c semi join identity_scope as s on s.rid = c.rid
+            union select record_key::varchar from {changed}"""
+    )
     _drop(con)
-    return _summary(con, tables, model, pairs)
+    return replace(_summary(con, tables, model, pairs), looked_at="looked_at")
 
 
 def match_bits(declaration: IdentityDeclaration, model: Model) -> float:
@@ -149,13 +160,13 @@ def review_bits(declaration: IdentityDeclaration, model: Model) -> float:
     return min(declared, match_bits(declaration, model))
 
 
-def _score(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, tables: Tables) -> int:
+def _score(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, known: str) -> int:
     asked = review_bits(declaration, model)
-    make_scores(con, "identity_scores", "identity_pairs", declaration, model, known=tables.known, floor=asked)
+    make_scores(con, "identity_scores", "identity_pairs", declaration, model, known=known, floor=asked)
     build(
         con,
         "identity_edges",
-        known=tables.known,
+        known=known,
         comparisons=declaration.comparisons,
         match_bits=match_bits(declaration, model),
         review_bits=asked,

@@ -58,3 +58,11 @@ def make_scores(
     """Make `table` from the pairs of another."""
     text = score_query(pairs, declaration, model, known=known, floor=floor, explain=explain)
     con.execute(f"create or replace temp table {table} as {text}")
+
+
+def make_near(con: duckdb.DuckDBPyConnection, table: str, pairs: str, known: str) -> None:
+    """Make `table` of the comparable records that occur in `pairs`: where they are few, scoring reads those alone."""
+    con.execute(
+        f"""create or replace temp table {table} as
+            select * from {known} where rid in (select a from {pairs} union select b from {pairs})"""
+    )

@@ -52,7 +52,15 @@ def make_changed(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> st
 def remember(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> None:
     """Write down what was seen: of each record its hash, and the answers."""
     records, answers = _tables(entity, schema)
-    con.execute(f"create or replace table {records} as select record_key, values_hash from staged")
+    if con.execute("select count(*) from duckdb_tables() where temporary and table_name = 'looked_at'").fetchall()[0][
+        0
+    ]:
+        con.execute(f"delete from {records} where record_key in (from looked_at)")
+        con.execute(
+            f"insert into {records} select record_key, values_hash from staged semi join looked_at using (record_key)"
+        )
+    else:
+        con.execute(f"create or replace table {records} as select record_key, values_hash from staged")
     con.execute(f"create or replace table {answers} as from answers")
     for table in ("changed_records", TOLD):
         con.execute(f"drop table if exists temp.{table}")

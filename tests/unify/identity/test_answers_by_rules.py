@@ -15,7 +15,7 @@ from pipelines.unify.identity.declaration import load_declaration
 from pipelines.unify.identity.match import match
 from pipelines.unify.identity.review import review_pairs
 
-MANY = settings(max_examples=12)
+MANY = settings(max_examples=8)
 Pairs = list[tuple[int, int]]
 
 WORLDS = {
