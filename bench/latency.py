@@ -5,7 +5,9 @@
 The emulated CRMs wait that long before every answer and enforce their limits. Pages are made small, so that few records
 make many calls. Calls and times are the emulator's own. For a limit that binds, `share` is the time that the limit
 itself asks for beside the time that was taken, from the first full window to the last: 1.00 cannot be passed. `most` is
-the largest number of calls in any window. Where no limit binds, the calls in flight on average say what does.
+the largest number of calls in any window. Where no limit binds, the calls in flight on average say what does. `stall`
+is how long this machine kept a sleeping thread waiting: from a tenth of a limit's seconds on, calls arrive so much
+closer together than they left that the emulator may refuse one.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import platform
 import re
 import sys
 import tempfile
+import threading
 import time
 from bisect import bisect_right
 from concurrent.futures import ProcessPoolExecutor
@@ -109,6 +112,26 @@ def change_half(sandbox: SandboxHandle, crm: str, people: int) -> None:
     sandbox.admin("POST", f"{crm}/clock", {"go": True})
 
 
+class Stall:
+    """The longest that a thread which wanted to sleep for 10 ms was kept beyond them (s)."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            began = time.perf_counter()
+            time.sleep(0.01)
+            self.longest = max(self.longest, time.perf_counter() - began - 0.01)
+
+    def told(self) -> float:
+        """Ends watching."""
+        self._over.set()
+        return self.longest
+
+
 def measure(crm: str, latency: float) -> tuple[list[str], bool]:
     """The lines of one CRM, and whether all is as it should be."""
     people, size = SIZES[crm]
@@ -121,12 +144,15 @@ def measure(crm: str, latency: float) -> tuple[list[str], bool]:
         sandbox.admin("PATCH", f"{crm}/settings", {"latency_ms": latency, "enforce_limits": True})
         for kind in ("full", "incremental"):
             sandbox.admin("DELETE", "calls")
-            began = time.perf_counter()
+            began, stall = time.perf_counter(), Stall()
             extract(connection)
             seconds = time.perf_counter() - began
             seen = Seen.of(sandbox.admin("GET", f"{crm}/log"))
             found, good = told(connection, seen, seconds, latency / 1000)
-            lines += [f"{crm:15} {kind:12} {found[0]}", *(f"{'':29}{line}" for line in found[1:])]
+            lines += [
+                f"{crm:15} {kind:12} {found[0]}  stall {stall.told():.2f} s",
+                *(f"{'':29}{line}" for line in found[1:]),
+            ]
             is_good = is_good and good
             if kind == "full":
                 sandbox.admin("PATCH", f"{crm}/settings", {"latency_ms": 0})
