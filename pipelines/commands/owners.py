@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import os
 from pathlib import Path
 
-from pipelines.connections.owner import Owner
+from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project, find_project
 from pipelines.connections.resolve import DEFAULT_OWNER, SANDBOX_OWNER
 
 
 def owners_with_state(data_dir: Path | None) -> list[Owner]:
     """Owners whose state is there, by name."""
-    data = find_project(data_dir=data_dir).data_dir
-    return [Owner(p.parent.name, data) for p in sorted(data.glob("[!_]*/state.sqlite"))]
+    found = owners_in(find_project(data_dir=data_dir).data_dir)
+    return [owner for owner in found if owner.name != SERVICE_OWNER]
+
+
+def owners_in(data: Path) -> list[Owner]:
+    """Everybody whose state is there, the service itself among them.
+
+    States in PostgreSQL leave no file here, but whoever works leaves locks.
+    """
+    signs = ["state.sqlite", *(["locks"] if os.environ.get("DATABASE_URL", "").strip() else [])]
+    names = {path.parent.name for sign in signs for path in data.glob(f"*/{sign}")}
+    return [Owner(name, data) for name in sorted(names) if name == SERVICE_OWNER or name[0] not in "._"]
 
 
 def owner_with_data(project: Project, name: str | None) -> Owner:

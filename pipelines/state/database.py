@@ -132,6 +132,7 @@ def schema_of(owner: Owner) -> str:
 
 
 def _postgres(url: str, owner: Owner) -> sa.Engine:
+    owner.root.mkdir(parents=True, exist_ok=True)  # the folders tell which owners there are
     target = sa.make_url(url)
     if target.drivername in {"postgres", "postgresql"}:
         target = target.set(drivername="postgresql+psycopg")

@@ -12,9 +12,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 
+from pipelines.commands.owners import owners_with_state
 from pipelines.connections.owner import Owner
-from pipelines.state import intents, ledger, registry, snapshot
+from pipelines.state import intents, ledger, push_tables, registry, service_more, service_tables, snapshot, version
+from pipelines.state.columns import metadata
 from pipelines.state.database import State, open_state
 from pipelines.state.intents import Change, Intent
 from pipelines.state.ledger import Outcome
@@ -60,3 +64,15 @@ def test_owners_are_apart_and_everything_comes_back(states: list[State]) -> None
     assert registry.golden_of(other, "contacts", ["n:1"]) == {}
     assert snapshot.snapshot(ann, duckdb.connect())["sync.ledger"] == 1
     assert snapshot.snapshot(other, duckdb.connect())["sync.ledger"] == 0
+
+
+def test_migrations_make_exactly_the_tables_the_program_knows(states: list[State]) -> None:
+    assert {t.metadata for t in (push_tables.ledger, service_tables.jobs, service_more.forgotten)} == {metadata}
+    with states[0].read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert version.stamped(connection) == version.head()
+
+
+def test_commands_for_all_owners_find_them(states: list[State], tmp_path: Path) -> None:
+    Owner("_service", tmp_path).root.mkdir()
+    assert [owner.name for owner in owners_with_state(tmp_path)] == sorted(state.owner.name for state in states)
