@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import os
 from pathlib import Path
 
 from pipelines.connections.owner import SERVICE_OWNER, Owner
@@ -20,10 +19,12 @@ def owners_with_state(data_dir: Path | None) -> list[Owner]:
 def owners_in(data: Path) -> list[Owner]:
     """Everybody whose state is there, the service itself among them.
 
-    States in PostgreSQL leave no file here, but whoever works leaves locks.
+    States in PostgreSQL leave no file here, but every owner has a folder.
     """
-    signs = ["state.sqlite", *(["locks"] if os.environ.get("DATABASE_URL", "").strip() else [])]
-    names = {path.parent.name for sign in signs for path in data.glob(f"*/{sign}")}
+    in_folders = not os.environ.get("DATABASE_URL", "").strip()
+    names = {
+        path.name for path in data.glob("*") if path.is_dir() and ((path / "state.sqlite").exists() or not in_folders)
+    }
     return [Owner(name, data) for name in sorted(names) if name == SERVICE_OWNER or name[0] not in "._"]
 
 

@@ -17,7 +17,9 @@ from pipelines.state.database import State, open_state, schema_of
 
 
 def test_migrations_make_exactly_the_tables_the_program_knows(state: State) -> None:
-    assert {t.metadata for t in (push_tables.ledger, service_tables.jobs, service_more.forgotten, tables.runs)} == {metadata}
+    assert {t.metadata for t in (push_tables.ledger, service_tables.jobs, service_more.forgotten, tables.runs)} == {
+        metadata
+    }
     with state.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert version.stamped(connection) == version.head()
