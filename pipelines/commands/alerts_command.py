@@ -10,7 +10,6 @@ import typer
 from pipelines.commands.exits import Exit
 from pipelines.commands.options import DataDir
 from pipelines.commands.owners import owners_with_state
-from pipelines.connections.owner import SERVICE_OWNER
 from pipelines.connections.project import find_project
 from pipelines.connections.settings import variables
 
@@ -31,8 +30,6 @@ def alerts(data_dir: DataDir = None) -> None:
     settings = from_environment(variables(find_project(data_dir=data_dir), os.environ))
     code = Exit.DONE
     for owner in owners_with_state(data_dir):
-        if owner.name == SERVICE_OWNER:
-            continue
         with open_state(owner) as state:
             for alert in look(state):
                 print(f"{owner.name}: {alert.text}")

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.commands.exits import Exit, Stop
+from pipelines.commands.owners import owners_in
 from pipelines.connections.locks import lock
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
@@ -41,13 +42,7 @@ class BackedUp:
 
 def owners_of(project: Project) -> list[Owner]:
     """Everybody who has a folder with data, the service itself last."""
-    found = [p.name for p in sorted(project.data_dir.glob("*")) if p.is_dir() and _has_data(p)]
-    return [Owner(name, project.data_dir) for name in sorted(found, key=lambda name: (name == SERVICE_OWNER, name))]
-
-
-def _has_data(folder: Path) -> bool:
-    is_owner = folder.name == SERVICE_OWNER or folder.name[0].isalnum()
-    return is_owner and ((folder / "state.sqlite").exists() or (folder / "raw").is_dir())
+    return sorted(owners_in(project.data_dir), key=lambda owner: (owner.name == SERVICE_OWNER, owner.name))
 
 
 def backup(project: Project, target: Path) -> BackedUp:

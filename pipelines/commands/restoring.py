@@ -92,7 +92,7 @@ def _digest(path: Path) -> str:
 
 
 def _refuse_taken(owners: list[Owner]) -> None:
-    taken = [owner.name for owner in owners if owner.state.exists() or owner.crm.exists()]
+    taken = [owner.name for owner in owners if owner.state.exists() or owner.raw("x").parent.is_dir()]
     if taken:
         said = f"{', '.join(taken)} have data; --force moves it aside and puts the backup in its place"
         raise Stop(Exit.WRONG_SETTINGS, said)

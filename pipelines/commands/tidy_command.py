@@ -11,7 +11,7 @@ import typer
 
 from pipelines.commands.exits import Exit
 from pipelines.commands.options import DataDir, Json
-from pipelines.commands.owners import owners_with_state
+from pipelines.commands.owners import owners_in
 from pipelines.connections.owner import SERVICE_OWNER
 from pipelines.connections.project import find_project
 from pipelines.connections.settings import variables
@@ -36,7 +36,7 @@ def tidy(
     said = from_environment(variables(find_project(data_dir=data_dir), os.environ))
     keep = Keep(said.keep_raw_days, said.keep_published, said.keep_history_days)
     done: dict[str, Tidied] = {}
-    for one in owners_with_state(data_dir):
+    for one in owners_in(find_project(data_dir=data_dir).data_dir):
         if one.name == SERVICE_OWNER:
             done[one.name] = Tidied(rows=tidy_store(one, keep)) if owner is None else Tidied()
         elif owner in (None, one.name):

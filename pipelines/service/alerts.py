@@ -105,10 +105,7 @@ def _dead_letters(state: State) -> dict[str, tuple[str, str]]:
 
 def after_job(context: Context, job: Job) -> None:
     """Looks at the owner's state after a job, and submits a job for each alert, so that none is lost on the way."""
-    owner = context.owner(job.owner)
-    if not owner.state.exists() and not job.error:
-        return
-    news = look(context.state_of(owner))
+    news = look(context.state_of(context.owner(job.owner)))
     if not is_configured(context.settings) or not news:
         return
     with context.store.write() as connection:
