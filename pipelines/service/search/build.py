@@ -86,12 +86,16 @@ def _fill(owner: Owner) -> None:
         con.execute("begin immediate")
         for entity in store.ENTITIES:
             duck.execute("create or replace temp table docs (key varchar, source varchar, raw_hash varchar)")
-            rows = con.execute(f"select key, source, raw_hash from {entity}_docs where original is null").fetchall()
+            without = (
+                f"select key, source, raw_hash from {entity}_docs join {entity}_rows using (doc) where original is null"
+            )
+            rows = con.execute(without).fetchall()
             if rows:
                 duck.executemany("insert into docs values (?, ?, ?)", rows)
             still |= set(_originals(duck, owner, entity))
             found = duck.execute("select original, key from originals").fetchall()
-            con.executemany(f"update {entity}_docs set original = ? where key = ?", found)
+            one = f"doc = (select doc from {entity}_docs where key = ?)"
+            con.executemany(f"update {entity}_rows set original = ? where {one}", found)
         store.set_meta(con, **{LACKING: ",".join(sorted(still & set(lacking)))})
         con.execute("commit")
     finally:

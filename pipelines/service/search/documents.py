@@ -22,15 +22,18 @@ MISTYPED = {
     "deals": ("s.name", "s.property_address", "s.owner_name"),
 }  # fmt: skip
 SQUEEZED = {"contacts": ("s.last_name", "s.first_name", "s.company"), "deals": ()}
+EMAILS = {"contacts": "list_append(coalesce(s.emails, []), s.email)", "deals": "[]::varchar[]"}
+HOSTS = {"contacts": "regexp_extract(s.email, '@(.*)$', 1)", "deals": "null"}
 PHONES = {"contacts": "list_append(coalesce(s.phones, []), s.phone)", "deals": "[]::varchar[]"}
 
 
 def documents_sql(
     entity: str, *, of: str | None = None, golden: str | None = None, people: str = "unified.contact_sources"
 ) -> str:
-    """The query of (key, source, row, words, phones, raw_hash, spelt).
+    """The query of (key, source, row, words, starts, raw_hash, spelt).
 
-    `phones` are the digits of each number, by blanks; `spelt` holds the letters-only words of names and places.
+    `starts` are the digits of each telephone number, and each e-mail address behind an e, by blanks; `spelt` holds the
+    words of names, places and mail hosts.
     """
     squeezed = [
         f"case when regexp_matches({c}, '[^\\w\\s]') then regexp_replace({c}, '[^\\w]', '', 'g') end"
@@ -40,22 +43,24 @@ def documents_sql(
         lambda p: regexp_replace(regexp_replace(coalesce(p, ''), ';.*$', ''), '[^0-9]', '', 'g'))),
         lambda d: length(d) > 4)"""
     national = f"list_transform({digits}, lambda d: regexp_replace(d, '{CALLING_CODE}', ''))"
+    emails = f"""list_transform(list_distinct(list_filter({EMAILS[entity]}, lambda m: m is not null)),
+        lambda m: 'e' || replace(lower(m), ' ', ''))"""
     more = f""",
         concat_ws(' ', {", ".join([*WORDS[entity], *squeezed])}, array_to_string({national}, ' ')) as words,
-        array_to_string({digits}, ' ') as phones,
+        array_to_string(list_concat({digits}, {emails}), ' ') as starts,
         s.raw_hash as raw_hash,
-        strip_accents(lower(concat_ws(' ', {", ".join(MISTYPED[entity])}))) as spelt"""
+        strip_accents(lower(concat_ws(' ', {", ".join([*MISTYPED[entity], HOSTS[entity]])}))) as spelt"""
     return rows_sql(entity, of=of, golden=golden, people=people, more=more)
 
 
 def starts_sql(docs: str) -> str:
-    """(start, key) of each telephone number in (key, phones): international, national, and from its end."""
-    return f"""with numbers as (select key, unnest(string_split(phones, ' ')) as digits from {docs} where phones <> ''),
+    """(start, doc) of (doc, starts): a telephone number begins international, national, and from its end."""
+    return f"""with every as (select doc, unnest(string_split(starts, ' ')) as one from {docs} where starts <> ''),
         starts as (
-            select digits as start, key from numbers
-            union select regexp_replace(digits, '{CALLING_CODE}', ''), key from numbers
-            union select 'r' || reverse(digits), key from numbers)
-        select start, key from starts where length(start) > 3"""
+            select one as start, doc from every
+            union select regexp_replace(one, '{CALLING_CODE}', ''), doc from every where one[1] <> 'e'
+            union select 'r' || reverse(one), doc from every where one[1] <> 'e')
+        select start, doc from starts where length(start) > 3"""
 
 
 def spelt_sql(docs: str) -> str:

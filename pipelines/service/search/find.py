@@ -15,7 +15,10 @@ from pipelines.connections.owner import Owner
 from pipelines.service.search import store
 from pipelines.service.search.write import variants
 
-CANDIDATES = 200
+CANDIDATES = 120
+FEW = 20
+INDEXED = 3
+LAST = "\U0010ffff"
 ALTERNATIVES = 12
 OPEN_PER_THREAD = 8
 _WORDS = re.compile(r"[^\W_]+")
@@ -69,7 +72,8 @@ class Searcher:
         for start in range(0, len(keys), 500):
             some = list(keys[start : start + 500])
             marks = ",".join("?" * len(some))
-            query = f"select key, original from {entity}_docs where original is not null and key in ({marks})"
+            query = f"""select key, original from {entity}_docs join {entity}_rows using (doc)
+                where original is not null and key in ({marks})"""
             found |= dict(con.execute(query, some).fetchall())
         return found
 
@@ -95,21 +99,58 @@ class _Looking:
 
     def __init__(self, con: sqlite3.Connection, entity: str, query: str) -> None:
         self._con, self._entity = con, entity
+        self._query = query.strip().lower()
+        self._is_address = "@" in self._query and " " not in self._query
         self._words = _WORDS.findall(folded(query))[:MOST_WORDS]
         self._digits = re.sub(r"\D", "", query) if _NUMBER.fullmatch(query.strip()) else ""
 
     def hits(self, limit: int) -> list[Hit]:
         """The best `limit` records."""
-        found = self._by_phone(limit)
-        if self._words:
-            exact = " AND ".join(f'"{word}"' for word in self._words)
-            begun = " AND ".join(f'"{word}" *' for word in self._words)
-            found += [doc for doc in self._by_words(exact) if doc not in found]
+        found = [*self._by_phone(limit), *self._by_email(limit)]
+        if self._words and not (found and self._is_address):
+            self._add(found, self._exact())
             if len(found) < CANDIDATES:
-                found += [doc for doc in self._by_words(begun) if doc not in found]
-        if not found and self._words:
+                self._add_begun(found)
+        if self._words and not found:
             found = self._by_alternatives()
         return self._ranked(found, limit)
+
+    def _add(self, found: list[int], match: str) -> None:
+        known = set(found)
+        found += [doc for doc in self._by_words(match) if doc not in known]
+
+    def _exact(self) -> str:
+        return " AND ".join(f'"{word}"' for word in self._words)
+
+    def _add_begun(self, found: list[int]) -> None:
+        """Words may be unfinished. A long beginning is first looked up among the words that names and places have.
+
+        FTS5 has its own index for beginnings of up to three letters; it gathers all records of a longer one before the
+        first is answered, which takes long where there are many.
+        """
+        known = [self._meant(word) for word in self._words]
+        if any(known):
+            parts = (self._any(word, others) for word, others in zip(self._words, known, strict=True))
+            self._add(found, " AND ".join(parts))
+        if not found or (len(found) < FEW and any(not others and len(w) > INDEXED for w, others in self._pairs(known))):
+            self._add(found, " AND ".join(f'"{word}" *' for word in self._words))
+
+    def _pairs(self, known: list[list[str]]) -> list[tuple[str, list[str]]]:
+        return list(zip(self._words, known, strict=True))
+
+    def _any(self, word: str, others: list[str]) -> str:
+        if not others:
+            return f'"{word}" *'
+        return "(" + " OR ".join(f'"{one}"' for one in dict.fromkeys([word, *others])) + ")"
+
+    def _meant(self, word: str) -> list[str]:
+        """Known words that begin so; none for what FTS5 has an index for."""
+        if len(word) <= INDEXED:
+            return []
+        query = (
+            f"select spelt from {self._entity}_words where spelt >= ? and spelt < ? order by spelt limit {ALTERNATIVES}"
+        )
+        return [spelt for (spelt,) in self._con.execute(query, [word, word + LAST])]
 
     def _by_words(self, match: str) -> list[int]:
         query = f"select rowid from {self._entity}_hay where {self._entity}_hay match ? limit {CANDIDATES}"
@@ -125,9 +166,15 @@ class _Looking:
         found: dict[int, None] = {}
         for start in [*sorted(begins, key=len, reverse=True), *ends]:
             if len(start.removeprefix("r")) > 2:
-                query = f"select doc from {self._entity}_phones where start >= ? and start < ? limit {limit}"
-                found |= dict.fromkeys(doc for (doc,) in self._con.execute(query, [start, start + ":"]))
+                found |= dict.fromkeys(self._started(start, limit))
         return list(found)
+
+    def _by_email(self, limit: int) -> list[int]:
+        return self._started(f"e{self._query}", limit) if self._is_address else []
+
+    def _started(self, start: str, limit: int) -> list[int]:
+        query = f"select doc from {self._entity}_starts where start >= ? and start < ? limit {limit}"
+        return [doc for (doc,) in self._con.execute(query, [start, start + LAST])]
 
     def _by_alternatives(self) -> list[int]:
         """Words that are one slip away, or hold the typed piece, stand in for those that fit nothing."""
@@ -185,7 +232,8 @@ class _Looking:
 
         best = sorted((doc for doc in docs if doc in texts), key=score)[:limit]
         marks = ",".join("?" * len(best))
-        query = f"select doc, key, source, row, original from {self._entity}_docs where doc in ({marks})"
+        query = f"""select doc, key, source, row, original from {self._entity}_docs join {self._entity}_rows using (doc)
+            where doc in ({marks})"""
         rows = {doc: Hit(*rest) for doc, *rest in self._con.execute(query, best)}
         return [rows[doc] for doc in best if doc in rows]
 

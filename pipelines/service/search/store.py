@@ -2,10 +2,12 @@
 
 For each entity:
 
-    <entity>_docs     one row is one source record: its row as JSON, its words, what the CRM sent
+    <entity>_docs     one row is one source record: its key, its words, its telephone numbers
+    <entity>_rows     the same record as it is answered: its row as JSON, and what the CRM sent
     <entity>_hay      FTS5 over the words: whole ones and prefixes
-    <entity>_phones   one row is one way to begin a telephone number: national, international, from its end
-    <entity>_words    one row is one word of a name, company or town, for who mistypes
+    <entity>_starts   one row is one way to begin a telephone number (national, international, from its end) or an
+                      e-mail address
+    <entity>_words    one row is one word of a name, company, town or mail host: what may be meant by its beginning
     <entity>_typos    one row is one word with a letter left out (two words a slip apart share one)
     <entity>_grams    FTS5 with trigrams over the words, for pieces of them
 
@@ -22,14 +24,15 @@ from pathlib import Path
 from pipelines.connections.owner import Owner
 
 ENTITIES = ("contacts", "deals")
-VERSION = "1"
+VERSION = "2"
 BUSY_SECONDS = 30
 _TABLES = """
-create table {e}_docs (doc integer primary key, key text not null unique, source text not null, row text not null,
-    words text not null, phones text not null, raw_hash text, original text);
+create table {e}_docs (doc integer primary key, key text not null unique, source text not null, words text not null,
+    starts text not null, raw_hash text);
+create table {e}_rows (doc integer primary key, row text not null, original text);
 create virtual table {e}_hay using fts5(words, content='{e}_docs', content_rowid='doc', detail=none,
     prefix='1 2 3', tokenize="unicode61 remove_diacritics 2");
-create table {e}_phones (start text not null, doc integer not null, primary key (start, doc)) without rowid;
+create table {e}_starts (start text not null, doc integer not null, primary key (start, doc)) without rowid;
 create table {e}_words (word integer primary key, spelt text not null unique);
 create table {e}_typos (variant text not null, word integer not null, primary key (variant, word)) without rowid;
 create virtual table {e}_grams using fts5(spelt, content='{e}_words', content_rowid='word', tokenize='trigram');

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 
 import duckdb
 
-from pipelines.service.search.documents import spelt_sql, starts_sql
+from pipelines.service.search.documents import CALLING_CODE, spelt_sql, starts_sql
 
 CHUNK = 5_000
 
@@ -27,18 +28,18 @@ def add(duck: duckdb.DuckDBPyConnection, con: sqlite3.Connection, entity: str, *
         select {last} + row_number() over (order by key) as doc, docs.*, originals.original
         from docs left join originals using (key)"""
     )
-    rows = _rows(duck, "select doc, key, source, row, words, phones, raw_hash, original from numbered order by doc")
-    for chunk in rows:
-        con.executemany(f"insert into {entity}_docs values (?, ?, ?, ?, ?, ?, ?, ?)", chunk)
+    for chunk in _rows(duck, "select doc, key, source, words, starts, raw_hash from numbered order by doc"):
+        con.executemany(f"insert into {entity}_docs values (?, ?, ?, ?, ?, ?)", chunk)
+    for chunk in _rows(duck, "select doc, row, original from numbered order by doc"):
+        con.executemany(f"insert into {entity}_rows values (?, ?, ?)", chunk)
     if whole:
         con.execute(f"insert into {entity}_hay ({entity}_hay) values ('rebuild')")
     else:
         con.execute(
             f"insert into {entity}_hay (rowid, words) select doc, words from {entity}_docs where doc > ?", [last]
         )
-    starts = f"select start, doc from ({starts_sql('numbered')}) join numbered using (key) order by start, doc"
-    for chunk in _rows(duck, starts):
-        con.executemany(f"insert or ignore into {entity}_phones values (?, ?)", chunk)
+    for chunk in _rows(duck, f"{starts_sql('numbered')} order by start, doc"):
+        con.executemany(f"insert or ignore into {entity}_starts values (?, ?)", chunk)
     _add_words(duck, con, entity)
 
 
@@ -69,20 +70,19 @@ def remove(con: sqlite3.Connection, entity: str, keys: Sequence[str]) -> None:
         f"""insert into {entity}_hay ({entity}_hay, rowid, words)
         select 'delete', doc, words from {entity}_docs where doc in (select doc from gone)"""
     )
-    docs = con.execute(f"select doc, phones from {entity}_docs where phones <> '' and doc in (select doc from gone)")
-    starts = [(start, doc) for doc, phones in docs.fetchall() for start in _starts(phones)]
-    con.executemany(f"delete from {entity}_phones where start = ? and doc = ?", starts)
-    con.execute(f"delete from {entity}_docs where doc in (select doc from gone)")
+    docs = con.execute(f"select doc, starts from {entity}_docs where starts <> '' and doc in (select doc from gone)")
+    starts = [(start, doc) for doc, text in docs.fetchall() for start in _starts(text)]
+    con.executemany(f"delete from {entity}_starts where start = ? and doc = ?", starts)
+    for table in ("docs", "rows"):
+        con.execute(f"delete from {entity}_{table} where doc in (select doc from gone)")
 
 
-def _starts(phones: str) -> Iterator[str]:
-    """Each way to begin the numbers: as `documents.starts_sql` has them."""
-    import re
-
-    from pipelines.service.search.documents import CALLING_CODE
-
-    for digits in phones.split():
-        yield from (digits, re.sub(CALLING_CODE, "", digits), f"r{digits[::-1]}")
+def _starts(text: str) -> Iterator[str]:
+    """Each way to begin the numbers and addresses: as `documents.starts_sql` has them."""
+    for one in text.split():
+        yield one
+        if not one.startswith("e"):
+            yield from (re.sub(CALLING_CODE, "", one), f"r{one[::-1]}")
 
 
 def _rows(duck: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[tuple[object, ...]]]:
