@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from pipelines.commands.exits import Exit, Stop
 from pipelines.commands.forgetting import forget
@@ -25,7 +26,10 @@ from pipelines.connections.resolve import resolve
 from pipelines.extract.erasing import erase_records
 from pipelines.extract.run import extract
 from pipelines.sandbox.handle import SandboxHandle, start
+from pipelines.service.context import Context
 from pipelines.service.inbox import Arrival, Inbox
+from pipelines.service.jobs import store
+from pipelines.service.jobs.kinds import command_of
 from pipelines.state import forgotten
 from pipelines.state.database import open_state
 from pipelines.state.push_tables import ledger
@@ -187,3 +191,26 @@ def test_only_who_was_forgotten_is_left_out(owner: Owner) -> None:
         assert forgotten.left_out_sql(state, "south", "contacts", "id") == ""
         with state.read() as connection:
             assert connection.execute(sa.select(sa.func.count()).select_from(golden_ids)).scalar() == 0
+
+
+def test_over_http_it_is_a_job_of_the_caller(
+    client: TestClient, bearer: Callable[..., dict[str, str]], context_of: Callable[[TestClient], Context]
+) -> None:
+    context = context_of(client)
+    context.background.jobs.stop()
+    with context.state_of(context.owner("ann")).write() as db:
+        db.execute(sa.insert(golden_ids).values(entity="contacts", record_key="north:7", golden_id="g7", since=1))
+    assert client.post("/api/forget", json={"id": "g7"}).status_code == 401
+    assert client.post("/api/forget", json={"id": "g7"}, headers=bearer("bob")).status_code == 404
+    assert client.post("/api/forget", json={"id": ""}, headers=bearer("ann")).status_code == 400
+    assert client.post("/api/forget", json={"id": "\x00"}, headers=bearer("ann")).status_code == 404
+    answer = client.post("/api/forget", json={"id": "north:7"}, headers=bearer("ann"))
+    assert answer.status_code == 202
+    job = store.get(context.store, answer.json()["job_id"], "ann")
+    assert job is not None
+    command = command_of(context, job)
+    assert command[3:] == [
+        "forget", "--entity", "contacts", "--yes", "--json", "--data-dir", str(context.data_dir), "--owner", "ann",
+        "--", "north:7",
+    ]  # fmt: skip
+    assert answer.headers["Location"] == f"/api/jobs/{job.job_id}"
