@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -144,3 +145,13 @@ def test_paths() -> None:
     assert record == {"a": [{"b": 1}, 3], "c": {"d": 2}}
     assert wrapped({"x": 1}, "properties") == {"properties": {"x": 1}}
     assert str(values_of({"n": "0.10"})["n"]) == "0.10"
+
+
+@pytest.mark.parametrize("value", ["Ann", "", '"', "a\\b", 'say "hi"', "Zoë\n", "\u2028", True, 12, ["a", "b"]])
+def test_json_texts_read_as_what_they_say(value: Any) -> None:
+    for ascii_only in (True, False):
+        assert values_of({"f": json.dumps(value, ensure_ascii=ascii_only), "none": None}) == {"f": value, "none": None}
+
+
+def test_numbers_stay_exact() -> None:
+    assert str(values_of({"f": "1234567890123456.78"})["f"]) == "1234567890123456.78"

@@ -53,3 +53,18 @@ def test_records_become_canonical_json(tmp_path: Path) -> None:
     assert first["values_hash"] != third["values_hash"]
     assert [row["values_hash"] for row in reader("contacts", [full])] == [first["values_hash"]]
     assert reader("contacts", []) == []
+
+
+def test_some_fields_alone_read_as_they_do_among_all(tmp_path: Path) -> None:
+    connection = Connection("north", Owner("ann", tmp_path), MAPPING, Settings(), False, MAPPING.connection)
+    reader = RecordReader(connection, SCHEMAS)
+    told = {"id": 1, "first": " Ann ", "phone": "none", "tags": ["b", "a"], "meta": {"updated": "2026-02-03T04:05:06Z"}}
+    records = [told, {"id": 2, "tags": []}]
+    every = reader("contacts", records)
+    for fields in (["first_name"], ["phone", "tags"], ["owner_id", "company"], []):
+        for whole, part in zip(every, reader("contacts", records, fields), strict=True):
+            times = ("place", "modified_at", "is_deleted", "is_in_scope")
+            assert {name: part[name] for name in times} == {name: whole[name] for name in times}
+            assert {n: part[n] for n in fields if n != "company"} == {n: whole[n] for n in fields if n != "company"}
+            for state in ("absent_fields", "unreadable_fields"):
+                assert set(part[state]) & set(fields) == set(whole[state]) & set(fields)
