@@ -83,12 +83,18 @@ class Context:
     def state_of(self, owner: Owner) -> State:
         """The owner's open state, shared by all threads; do not close it."""
         with self._lock:
-            found = self._states.pop(owner.name, None) or open_state(owner)
-            self._states[owner.name] = found
+            if owner.name in self._states:
+                self._states.move_to_end(owner.name)
+                return self._states[owner.name]
+        opened = open_state(owner)  # takes its time at an owner's first call, and others need not wait for it
+        with self._lock:
+            found = self._states.setdefault(owner.name, opened)
             if len(self._states) > OPEN_STATES:
                 # connections in use go on, and are closed when they are given back
                 self._states.popitem(last=False)[1].close()
-            return found
+        if found is not opened:
+            opened.close()
+        return found
 
     def owners_at_work(self) -> list[Owner]:
         """The default owner, and those whose states are open because somebody has asked for something of theirs."""

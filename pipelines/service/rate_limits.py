@@ -6,6 +6,7 @@ forgives nor punishes anybody, and no call waits for the disk.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipelines.state import rows
 from pipelines.state.database import State, now_us
 from pipelines.state.service_tables import rate_limits
 
+logger = logging.getLogger("crosswalk.service")
 FLUSH_SECONDS = 0.5
 FORGET_SECONDS = 3600
 MOST_KEYS = 100_000
@@ -41,12 +43,11 @@ class RateLimits:
         self._load()
 
     def _load(self) -> None:
-        c = rate_limits.c
-        recent = sa.select(c.key, c.window_start, c.count).where(
-            c.window_start > self._now() - FORGET_SECONDS * 1_000_000
-        )
-        with self._store.read() as connection:
-            self._windows = {key: _Window(start, count) for key, start, count in connection.execute(recent)}
+        c, old = rate_limits.c, self._now() - FORGET_SECONDS * 1_000_000
+        with self._store.write() as connection:
+            connection.execute(sa.delete(rate_limits).where(c.window_start <= old))
+            found = connection.execute(sa.select(c.key, c.window_start, c.count))
+            self._windows = {key: _Window(start, count) for key, start, count in found}
 
     def check(self, key: str, limit: int, seconds: int, message: str) -> None:
         """Counts a call.
@@ -72,10 +73,12 @@ class RateLimits:
             self._changed.add(key)
 
     def _make_room(self, moment: int) -> None:
+        """Forgets windows that are over, and where that is not enough the eldest tenth: nobody can fill the memory."""
         if len(self._windows) < MOST_KEYS:
             return
         old = moment - FORGET_SECONDS * 1_000_000
-        self._windows = {k: w for k, w in self._windows.items() if w.start > old}
+        recent = [(key, window) for key, window in self._windows.items() if window.start > old]
+        self._windows = dict(recent[max(0, len(recent) - MOST_KEYS * 9 // 10) :])
 
     def start(self) -> None:
         """Begins to write the counts down."""
@@ -87,13 +90,19 @@ class RateLimits:
             self.flush()
 
     def flush(self) -> None:
-        """Writes down what changed since the last time."""
+        """Writes down what changed since the last time; what cannot be written now is written the next time."""
         with self._lock:
-            found = [(key, w.start, w.count) for key in self._changed if (w := self._windows.get(key))]
-            self._changed.clear()
-        if found:
+            changed, self._changed = self._changed, set()
+            found = [(key, w.start, w.count) for key in changed if (w := self._windows.get(key))]
+        if not found:
+            return
+        try:
             with self._store.write() as connection:
                 rows.upsert(connection, rate_limits, found, ["key", "window_start", "count"])
+        except sa.exc.SQLAlchemyError:
+            logger.warning("the counts of callers could not be written; they will be with the next ones")
+            with self._lock:
+                self._changed |= changed
 
     def stop(self) -> None:
         """Writes the last counts."""

@@ -144,3 +144,28 @@ def test_limits_are_kept_and_say_when(client: TestClient, context_of: Callable[[
     assert refused.value.headers is not None
     assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
     limits.check("bob", 2, 60, "no more")
+
+
+def test_limits_of_many_callers_take_no_more_room(
+    client: TestClient, context_of: Callable[[TestClient], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.service.rate_limits.MOST_KEYS", 100)
+    limits = context_of(client).limits
+    for number in range(1000):
+        limits.check(f"address-{number}", 1, 60, "no more")
+    with pytest.raises(ServiceError):
+        limits.check("address-999", 1, 60, "no more")
+    assert len(limits._windows) <= 100
+
+
+def test_counts_that_could_not_be_written_are_written_later(client: TestClient, context_of: Any) -> None:
+    context = context_of(client)
+    with context.store.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE rate_limits RENAME TO gone")
+    context.limits.check("ann", 2, 60, "no more")
+    context.limits.flush()
+    with context.store.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO rate_limits")
+    context.limits.flush()
+    with context.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT count FROM rate_limits WHERE key = 'ann'").scalar() == 1
