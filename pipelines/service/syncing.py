@@ -27,6 +27,8 @@ _SAID = re.compile(
     r"^\[(?P<label>[^\]]+)\] (?P<message>.+?)(?: \((?P<call>(?:[A-Z]+ )?[^()]*)\))?(?:: (?P<details>.*))?$", re.DOTALL
 )
 
+_OF_CRM = re.compile(r"authentication failed|^Failed to |^Refused to ")
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -97,9 +99,21 @@ def outcome(context: Context, job: Job) -> Synced:
     counts = {(str(r["connection"]), str(r["stage"]), str(r["entity"])): r for r in rows}
     known = labels(context, list(job.connections))
     failures = dict(_failures(report, known))
+    if int(report.get("exit_code", 0)) == Exit.FAULT:
+        failures = _without_internals(job, failures)
     if not failures and job.status != jobs.store.DONE:
         failures[""] = Failure("Sync failed", _last_word(job))
     return Synced(job, counts, failures, int(report.get("exit_code", 0)) == Exit.GUARDED)
+
+
+def _without_internals(job: Job, failures: Mapping[str, Failure]) -> dict[str, Failure]:
+    """A fault of the program is for the log; what a CRM refused beside it is still told."""
+    kept = {name: one for name, one in failures.items() if _OF_CRM.search(one.message)}
+    for name, one in failures.items():
+        if name not in kept:
+            logger.error("job %s of %s met a fault: %s", job.job_id, job.owner, one.message)
+            kept[name] = Failure("Sync failed", f"job {job.job_id}")
+    return kept
 
 
 def _last_word(job: Job) -> str:

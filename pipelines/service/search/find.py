@@ -101,7 +101,9 @@ class _Looking:
         self._con, self._entity = con, entity
         self._query = query.strip().lower()
         self._is_address = "@" in self._query and " " not in self._query
-        self._words = _WORDS.findall(folded(query))[:MOST_WORDS]
+        # of an address that nobody has, the host tells nothing
+        told = self._query.partition("@")[0] if self._is_address else query
+        self._words = _WORDS.findall(folded(told))[:MOST_WORDS]
         self._digits = re.sub(r"\D", "", query) if _NUMBER.fullmatch(query.strip()) else ""
 
     def hits(self, limit: int) -> list[Hit]:
