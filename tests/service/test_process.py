@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
 from pipelines.service.users.sync import BATCH
-from pipelines.state.database import open_state
+from pipelines.state.database import State, open_state
 from pipelines.state.service_tables import users
 
 STORES = ("sqlite",)
@@ -42,6 +42,18 @@ def shell(script: str, **variables: str) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def count_users(state: State) -> int:
+    with state.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(users)).scalar_one())
+
+
+def until(found: Callable[[], Any], seconds: float = 60) -> Any:
+    ends = time.monotonic() + seconds
+    while not (value := found()) and time.monotonic() < ends:
+        time.sleep(0.01)
+    return value
 
 
 def test_the_wrappers_examples_run_literally(start: Start) -> None:
@@ -94,8 +106,8 @@ def test_kill_in_the_middle_of_a_sync_leaves_whole_batches(start: Start, project
         return httpx.post(f"{base}/api/admin/users/sync", json={"users": members}, headers=headers, timeout=120)
 
     def stored() -> int:
-        with open_state(Owner(SERVICE_OWNER, project.data_dir)) as state, state.read() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(users)).scalar_one())
+        with open_state(Owner(SERVICE_OWNER, project.data_dir)) as state:
+            return count_users(state)
 
     failed: list[Exception] = []
 
@@ -107,9 +119,7 @@ def test_kill_in_the_middle_of_a_sync_leaves_whole_batches(start: Start, project
 
     caller = threading.Thread(target=lost)
     caller.start()
-    ends = time.monotonic() + 60
-    while stored() < 5 * BATCH and time.monotonic() < ends:
-        time.sleep(0.005)
+    until(lambda: stored() >= 5 * BATCH)
     assert served.end(signal.SIGKILL) == -signal.SIGKILL
     caller.join()
     kept = stored()
@@ -118,6 +128,32 @@ def test_kill_in_the_middle_of_a_sync_leaves_whole_batches(start: Start, project
     summary = call(start(WRAPPER_SECRET_KEY=SECRET).base).json()["data"]["summary"]
     assert (summary["created"], summary["updated"], summary["failed"]) == (len(members) - kept, kept, 0)
     assert stored() == len(members)
+
+
+@pytest.mark.slow
+def test_kill_in_the_middle_of_a_sync_that_nobody_waits_for(start: Start, project: Project) -> None:
+    members = [{"id": f"x-{n}", "email": f"u{n}@example.com", "name": f"User {n}"} for n in range(5000)]
+    body = {"operation": "user_sync", "tenant": {"id": "acme", "name": "Acme"}, "users": members}
+    headers = {"X-Internal-API-Key": KEY}
+    served = start(INTERNAL_API_KEY=KEY)
+    asked = httpx.post(
+        f"{served.base}/api/internal/sync/users", json=body, headers={**headers, "Prefer": "respond-async"}, timeout=60
+    )
+    assert asked.status_code == 202
+    with open_state(Owner(SERVICE_OWNER, project.data_dir)) as state:
+        until(lambda: count_users(state) >= 3 * BATCH)
+        assert served.end(signal.SIGKILL) == -signal.SIGKILL
+        kept = count_users(state)
+        assert 0 < kept < len(members)
+        again = start(INTERNAL_API_KEY=KEY)
+
+        def outcome() -> Any:
+            found = httpx.get(f"{again.base}{asked.headers['Location']}", headers=headers, timeout=60).json()
+            return found if found["status"] in ("done", "failed") else None
+
+        done = until(outcome)
+        assert (done["status"], done["result"]["metadata"]["successful"]) == ("done", len(members))
+        assert count_users(state) == len(members)
 
 
 @pytest.mark.slow  # a whole sync of a CRM
