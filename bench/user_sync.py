@@ -3,8 +3,8 @@
     python bench/user_sync.py [--users 10000] [--rounds 3] [--url postgresql://...]
 
 Each round syncs the users into an empty store (creates) and again with changes (updates), by whole calls in this
-process, and has SQLAlchemy upsert the rows that the sync left, in one statement and one transaction, into a store of its
-own. The ratio is what the whole call takes over what the bare upsert takes.
+process, and has SQLAlchemy upsert the rows that the sync left, in one statement and one transaction, into a store of
+its own. The ratio is what the whole call takes over what the bare upsert takes.
 """
 
 from __future__ import annotations
