@@ -80,8 +80,8 @@ def _sources(entity: CanonicalEntity, tables: Collection[str]) -> Iterator[Expec
         yield no_rows(
             f"staging.{name}",
             name,
-            f"every source record belongs to a golden {one}",
-            f"select record_key from {{batch}} where record_key not in "
+            f"every source record in scope belongs to a golden {one}",
+            f"select record_key from {{batch}} where is_in_scope and record_key not in "
             f"(select record_key from {sources} where record_key is not null)",
             says="Records were read and got lost on the way",
             shows=("record_key",),

@@ -81,7 +81,7 @@ def make(owner: Owner) -> Make:
                     ['a', null] as tags, 'u' || i % 9 as owner_id from range({rows}) t(i);
                 create table unified.contact_sources as select contact_id, 'k:' || contact_id as record_key,
                     false as is_deleted from unified.contacts;
-                create view staging.contacts as select record_key from unified.contact_sources;
+                create view staging.contacts as select record_key, true as is_in_scope from unified.contact_sources;
                 create table quality.rejected_records (entity varchar);
                 create table quality.check_results (run_id varchar, entity varchar, field varchar, expectation varchar,
                     severity varchar, passed boolean, checked bigint, failed bigint, detail varchar, says varchar,

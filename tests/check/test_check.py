@@ -77,7 +77,8 @@ def test_a_share_may_fail_and_personal_data_is_not_shown(checked: Checked) -> No
         ("update unified.contacts set born = '1812-02-07' where contact_id = 'c8'", "born", "between 1900", 1),
         (
             "create or replace view staging.contacts as "
-            "from (values ('k:lost'), ('k:gone')) as lost(record_key) union all select 'k:c1'",
+            "from (values ('k:lost', true), ('k:gone', true), ('k:skipped', false), ('k:c1', true)) "
+            "as staged(record_key, is_in_scope)",
             None,
             "belongs to a golden contact",
             2,
