@@ -70,6 +70,9 @@ def credentials_of(mapping: language.Mapping) -> list[Credential]:
         if default is None or is_address:
             named = Credential(_named(variable, mapping.crm), variable, default is None, is_address)
             found.setdefault(variable, named)
+    proof = mapping.webhook.secret if mapping.webhook else None  # without it the CRM's own webhooks are refused
+    for variable, _ in named_in(proof):
+        found.setdefault(variable, Credential(_named(variable, mapping.crm), variable, False, False))
     return sorted(found.values(), key=lambda one: not one.is_needed)
 
 
