@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 PROGRESS_VARIABLE = "CROSSWALK_PROGRESS_FILE"
+BEHIND = 10
+"""Niceness: requests come before syncs."""
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Child:
                     env={**environment, PROGRESS_VARIABLE: str(self._file("progress"))}, start_new_session=True,
                 )  # fmt: skip
             self._file("pid").write_text(str(self.process.pid))
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self.process.pid, BEHIND)
         finally:
             os.close(lock)  # from now on the child alone holds it
         return self.process.pid
