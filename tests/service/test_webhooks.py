@@ -25,6 +25,7 @@ from pipelines.service.inbox import Arrival
 from pipelines.state.service_tables import jobs, webhook_inbox
 
 SYSTEM_KEY = "system-key-of-the-tests"
+STORES = ("sqlite",)  # test_inbox.py looks at both
 
 
 @pytest.fixture(scope="module")
