@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import ipaddress
 import os
 import secrets
@@ -138,6 +139,8 @@ def _run(context: Context, listener: socket.socket, announce: Callable[[Context]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, and then raises the signal once more
     server = _Announcing(config, lambda: announce(context))
+    gc.collect()
+    gc.freeze()  # what is loaded stays: to look through it again and again would take from every long call
     server.run(sockets=[listener])
 
 

@@ -18,7 +18,8 @@ Row = dict[str, Any]
 NAMES = [str(column.name) for column in users.columns]
 # By the drivers' own words: SQLAlchemy's take longer than the query. Two searches, because "or" is planned as a scan.
 _SELECT = f"SELECT {', '.join(NAMES)} FROM users WHERE tenant_id = {{mark}} AND"
-_LOOK_UP = f"{_SELECT} external_id {{ids}} UNION {_SELECT} email_key {{emails}}"
+_LOOK_UP = f"""{_SELECT} external_id {{ids}}
+    UNION ALL {_SELECT} email_key {{emails}} AND NOT coalesce(external_id {{ids}}, false)"""
 _STORE_JSON = f"""INSERT INTO users ({", ".join(NAMES)})
     SELECT {", ".join(NAMES)} FROM json_populate_recordset(NULL::users, %s::json)
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in NAMES if name != "id")}"""
@@ -109,12 +110,13 @@ def look_up(connection: sa.Connection, organisation: str, entries: Iterable[Entr
     if connection.dialect.name == "postgresql":
         found = connection.exec_driver_sql(
             _LOOK_UP.format(ids="= ANY(%s)", emails="= ANY(%s)", mark="%s"),
-            (organisation, external_ids, organisation, emails),
+            (organisation, external_ids, organisation, emails, external_ids),
         )
     else:
         ids, keys = (f"IN ({', '.join('?' * len(values)) or 'NULL'})" for values in (external_ids, emails))
         found = connection.exec_driver_sql(
-            _LOOK_UP.format(ids=ids, emails=keys, mark="?"), (organisation, *external_ids, organisation, *emails)
+            _LOOK_UP.format(ids=ids, emails=keys, mark="?"),
+            (organisation, *external_ids, organisation, *emails, *external_ids),
         )
     for values in found.cursor.fetchall():
         known.add(dict(zip(NAMES, values, strict=True)))
