@@ -35,7 +35,11 @@ def apply(
     pilot = Pilot(limit, (only,) if only else ())
     try:
         saved = load_plan(plan) if plan else None
-        planner = (lambda _: saved) if saved else push_planner(pilot, allow_mass_change=allow_mass_change)
+        planner = (
+            (lambda _: saved)
+            if saved
+            else push_planner(pilot, allow_mass_change=allow_mass_change, is_known_there=True)
+        )
         report, code = carry_out(
             name,
             planner,

@@ -39,11 +39,25 @@ class Desk:
 Planner = Callable[[Desk], "Plan"]
 
 
-def push_planner(pilot: Pilot | None = None, *, allow_mass_change: bool = False) -> Planner:
-    """Plans what a push would write now."""
+def push_planner(
+    pilot: Pilot | None = None, *, allow_mass_change: bool = False, is_known_there: bool = False
+) -> Planner:
+    """Plans what a push would write now.
+
+    Args:
+        pilot: only some records.
+        allow_mass_change: no guard trips.
+        is_known_there: the connection must have the records of the pilot: a slip of the pen is no pilot of nothing.
+    """
 
     def planner(desk: Desk) -> Plan:
         from pipelines.push.plan import plan
+        from pipelines.push.planned import PlanError
+        from pipelines.state import registry
+
+        for one in pilot.only if pilot and is_known_there else ():
+            if not registry.is_known(desk.state, one, [desk.connection.name]):
+                raise PlanError(f"--only {one}: there is no such record in {desk.connection.name}")
 
         return plan(
             desk.connection,

@@ -32,7 +32,9 @@ def plan(
     """Show what a push would write, and why; nothing is written."""
     from pipelines.state.controls import Pilot
 
-    planner = push_planner(Pilot(limit, (only,) if only else ()), allow_mass_change=allow_mass_change)
+    planner = push_planner(
+        Pilot(limit, (only,) if only else ()), allow_mass_change=allow_mass_change, is_known_there=True
+    )
     try:
         with open_desk(name, data_dir=data_dir, sandbox=sandbox, owner=owner, quiet=as_json) as desk:
             made = planner(desk)

@@ -83,7 +83,24 @@ def _extract(session: Session, options: RunOptions, report: Report, state: State
     tell_stage("extract")
     wanted = Wanted(options.full_refresh, options.limit, options.only, options.allow_mass_change)
     with progress(quiet=options.quiet) as told:
-        return extract_all(session.connections, wanted, report, state=state, progress=told)
+        came_through = extract_all(session.connections, wanted, report, state=state, progress=told)
+    if options.only is not None and came_through:
+        _check_found(options.only, came_through, report, state)
+    return came_through
+
+
+def _check_found(only: str, connections: list[Connection], report: Report, state: State) -> None:
+    """A pilot of a record that neither the CRMs nor we know is a slip of the pen.
+
+    Raises:
+        Stop: there is no such record.
+    """
+    from pipelines.state import registry
+
+    names = [connection.name for connection in connections]
+    came_in = any(row.came_in for row in report.rows if row.stage == rest.READ)
+    if not came_in and not registry.is_known(state, only, names):
+        raise Stop(Exit.WRONG_SETTINGS, f"--only {only}: there is no such record in {', '.join(names)}")
 
 
 def _stamp(session: Session, options: RunOptions, state: State) -> str:

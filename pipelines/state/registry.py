@@ -75,6 +75,15 @@ def golden_of(state: State, entity: str, record_keys: Sequence[str]) -> dict[str
     return found
 
 
+def is_known(state: State, one: str, connections: Sequence[str]) -> bool:
+    """Whether it names a golden record, or a record of one of the connections: by its key, or by its id there."""
+    keys = [one, *(f"{name}:{one}" for name in connections)]
+    table = golden_ids.c
+    with state.read() as connection:
+        query = sa.select(table.entity).where(sa.or_(table.golden_id == one, table.record_key.in_(keys)))
+        return connection.execute(query.limit(1)).first() is not None
+
+
 def assign(connection: sa.Connection, entity: str, record_key: str, golden_id: str) -> None:
     """Within the caller's transaction: the record, just made in a CRM, belongs to the golden record."""
     rows.upsert(connection, golden_ids, [(entity, record_key, golden_id, now_us())])
