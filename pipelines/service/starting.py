@@ -62,15 +62,13 @@ def open_real(project: Project, environment: Mapping[str, str]) -> Context:
 
 
 def open_sandbox(project: Project, environment: Mapping[str, str]) -> Context:
-    """A service on the emulated CRMs, with keys of its own; what the operator has set holds."""
+    """A service on the emulated CRMs, with a key of its own: the operator's would open the real service, too."""
     crms = handle.use(project.data_dir / SANDBOX_OWNER)
-    keys = {
-        "JWT_SECRET": secrets.token_urlsafe(32),
-        "ENCRYPTION_KEY": _kept_key(project.data_dir / SANDBOX_OWNER / "service.key"),
-        "DEFAULT_OWNER": SANDBOX_OWNER,
-    }
-    given = variables(project, environment)
-    return open_context(project, {**environment, **{k: v for k, v in keys.items() if k not in given}}, crms)
+    own = dict.fromkeys(("JWT_JWKS_FILE", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_USER_CLAIM"), "")
+    own |= {"JWT_SECRET": secrets.token_urlsafe(32), "DEFAULT_OWNER": SANDBOX_OWNER}
+    if not variables(project, environment).get("ENCRYPTION_KEY"):
+        own["ENCRYPTION_KEY"] = _kept_key(project.data_dir / SANDBOX_OWNER / "service.key")
+    return open_context(project, {**environment, **own}, crms)
 
 
 def _kept_key(path: Path) -> str:

@@ -163,8 +163,18 @@ def start(project: Project, database: str) -> Iterator[Callable[..., Served]]:
     del database  # it is where the states lie
     running: list[subprocess.Popen[str]] = []
 
-    def started(**variables: str) -> Served:
-        command = [sys.executable, "-m", "pipelines", "serve", "--port", "0", "--data-dir", str(project.data_dir)]
+    def started(*words: str, **variables: str) -> Served:
+        command = [
+            sys.executable,
+            "-m",
+            "pipelines",
+            "serve",
+            "--port",
+            "0",
+            "--data-dir",
+            str(project.data_dir),
+            *words,
+        ]
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "DATABASE_URL") if key in os.environ}
         home = str(Path(__file__).resolve().parents[2])
         with (project.root / f"serve-{len(running)}.log").open("w+") as log:

@@ -82,6 +82,23 @@ def test_it_ends_when_told_and_is_alone_on_its_data(start: Start, project: Proje
     assert served.end() == 0
 
 
+def test_the_sandboxs_token_opens_the_sandbox_alone(start: Start) -> None:
+    operators = {"JWT_SECRET": SECRET, "JWT_AUDIENCE": "us", "DEFAULT_OWNER": "boss"}
+    served = start("--sandbox", **operators)
+    given = re.search(r"^TOKEN=(\S+)$", served.said, re.MULTILINE)
+    assert given is not None
+    claims = jwt.decode(given[1], options={"verify_signature": False})
+    assert claims["sub"] == "sandbox"
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(given[1], SECRET, ["HS256"])
+    theirs = jwt.encode({"sub": "boss", "aud": "us"}, SECRET, "HS256")
+    statuses = [
+        httpx.get(f"{served.base}/api/jobs", headers={"Authorization": f"Bearer {one}"}).status_code
+        for one in (given[1], theirs)
+    ]
+    assert statuses == [200, 401]
+
+
 @pytest.mark.parametrize(
     ("variables", "words", "says"),
     [
