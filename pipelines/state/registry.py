@@ -7,6 +7,7 @@ event for each merge and split.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -44,7 +45,14 @@ def load_redirects(state: State, entity: str) -> Iterator[pa.RecordBatch]:
         yield from rows.read_arrow(connection, columns, redirects.c.entity == entity)
 
 
-def apply(state: State, entity: str, changes: pa.Table, redirected: pa.Table | None = None) -> None:
+class Stamps(NamedTuple):
+    """The registry's stamp before a change, and after it: nobody else's change lies between."""
+
+    before: str
+    after: str
+
+
+def apply(state: State, entity: str, changes: pa.Table, redirected: pa.Table | None = None) -> Stamps:
     """Makes changes and redirects lasting: all of them or, after a crash, none.
 
     Args:
@@ -54,13 +62,15 @@ def apply(state: State, entity: str, changes: pa.Table, redirected: pa.Table | N
         redirected: (from_id, to_id, reason, at): golden ids that were merged into another.
     """
     if changes.num_rows == 0 and (redirected is None or redirected.num_rows == 0):
-        return
+        word = stamp(state, entity)
+        return Stamps(word, word)
     with state.write() as connection:
+        before = stamps.read_within(connection, f"registry:{entity}")
         if redirected is not None and redirected.num_rows:
             _redirect(connection, entity, redirected)
         if changes.num_rows:
             _change(connection, entity, changes)
-        stamps.renew(connection, f"registry:{entity}")
+        return Stamps(before, stamps.renew(connection, f"registry:{entity}"))
 
 
 def golden_of(state: State, entity: str, record_keys: Sequence[str]) -> dict[str, str]:

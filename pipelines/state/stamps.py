@@ -16,7 +16,7 @@ NEVER = "never"
 def read(state: State, name: str) -> str:
     """The stamp's word; 'never' before the first change."""
     with state.read() as connection:
-        return str(connection.execute(sa.select(stamps.c.value).where(stamps.c.name == name)).scalar() or NEVER)
+        return read_within(connection, name)
 
 
 def all_of(state: State) -> dict[str, str]:
@@ -25,6 +25,13 @@ def all_of(state: State) -> dict[str, str]:
         return {str(name): str(value) for name, value in connection.execute(sa.select(stamps.c.name, stamps.c.value))}
 
 
-def renew(connection: sa.Connection, name: str) -> None:
-    """Gives the stamp a new word, within the transaction that made the change."""
-    rows.upsert(connection, stamps, [(name, secrets.token_hex(8))])
+def renew(connection: sa.Connection, name: str) -> str:
+    """Gives the stamp a new word, within the transaction that made the change; returns it."""
+    word = secrets.token_hex(8)
+    rows.upsert(connection, stamps, [(name, word)])
+    return word
+
+
+def read_within(connection: sa.Connection, name: str) -> str:
+    """The stamp's word, within the caller's transaction."""
+    return str(connection.execute(sa.select(stamps.c.value).where(stamps.c.name == name)).scalar() or NEVER)

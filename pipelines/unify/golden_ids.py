@@ -118,16 +118,20 @@ def _keep(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
     redirected = con.sql("from redirected order by from_id").to_arrow_table()
     if not changes.num_rows and not redirected.num_rows:
         return
-    before = registry.stamp(state, plan.entity)
-    registry.apply(state, plan.entity, changes, redirected)
+    stamps = registry.apply(state, plan.entity, changes, redirected)
     table = registry_table(plan)
     con.execute(f"delete from {table} where record_key in (select record_key from registered)")
     con.execute(f"insert into {table} select record_key, golden_id, since from registered")
     if redirected.num_rows:
         _load_redirects(con, state, plan)
+    if mirrored(con, plan) == stamps.before:
+        _remember(con, plan, stamps.after)
+
+
+def mirrored(con: duckdb.DuckDBPyConnection, plan: Plan) -> str | None:
+    """The stamp of the registry that the mirror, and so the golden records, are of."""
     known = con.execute("select stamp from golden.stamps where entity = $1", [plan.entity]).fetchall()
-    if known == [(before,)]:
-        _remember(con, plan, registry.stamp(state, plan.entity))
+    return known[0][0] if known else None
 
 
 def _load_redirects(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:

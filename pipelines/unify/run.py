@@ -141,7 +141,7 @@ class _Entities:
             return UnifyCounts(name, records, build.rows, seconds=time.perf_counter() - started)
         is_partial = last.partition("/")[0] == _logic(plan)
         counts = self._build(plan, is_partial=is_partial, is_first=not self._is_there(plan))
-        now = f"{made_from}/{registry.stamp(self.state, name)}"
+        now = f"{made_from}/{golden_ids.mirrored(self.con, plan)}"
         record_build(self.con, f"unified.{name}", now, counts.golden)
         return replace(counts, seconds=time.perf_counter() - started)
 

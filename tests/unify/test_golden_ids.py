@@ -130,11 +130,32 @@ def test_only_changes_are_written_to_state(people: Any, monkeypatch: pytest.Monk
     written: list[int] = []
     apply = registry.apply
 
-    def counted(state: Any, entity: str, changes: Any, redirected: Any = None) -> None:
+    def counted(state: Any, entity: str, changes: Any, redirected: Any = None) -> Any:
         written.append(changes.num_rows)
-        apply(state, entity, changes, redirected)
+        return apply(state, entity, changes, redirected)
 
     monkeypatch.setattr(registry, "apply", counted)
     people(one=["a:1", "b:1"], two=["c:1"])
     people(one=["a:1", "b:1"], two=["c:1"], three=["d:1"])
     assert written == [3, 1]
+
+
+def test_what_push_makes_while_unify_writes_is_seen_by_the_next_run(
+    world: Any, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the change and the word for it there is no moment in which another change would go unseen."""
+    before = people(one=["a:1"])
+    apply = registry.apply
+
+    def interrupted(state: Any, entity: str, changes: Any, redirected: Any = None) -> Any:
+        done = apply(state, entity, changes, redirected)
+        with state.write() as connection:
+            registry.assign(connection, "contacts", "b:7", before["a:1"])
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "apply", interrupted)
+        people(one=["a:1"], two=["c:1"])
+    people(one=["a:1"], two=["c:1"])
+    mirror = world.con.execute("select golden_id from golden.contact_registry where record_key = 'b:7'").fetchall()
+    assert mirror == [(before["a:1"],)]
