@@ -40,32 +40,32 @@ class ServiceSettings(BaseModel):
     unified_rate_limit_per_minute: int = Field(300, ge=1, description="Calls of one user")
 
     # user sync
-    wrapper_secret_key: SecretStr | None = None
-    wrapper_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
-    wrapper_allow_no_exp: bool = False
-    wrapper_org_code: str | None = None
-    internal_api_key: SecretStr | None = None
+    wrapper_secret_key: SecretStr | None = Field(None, description="Key of the tokens of `/api/admin/users/sync`")
+    wrapper_algorithm: Literal["HS256", "HS384", "HS512"] = Field("HS256", description="Of these tokens, and no other")
+    wrapper_allow_no_exp: bool = Field(False, description="Tokens that never expire are taken, too")
+    wrapper_org_code: str | None = Field(None, description="The organisation, where a token names none")
+    internal_api_key: SecretStr | None = Field(None, description="Opens `/api/internal/sync/users`")
     internal_rate_limit: int = Field(100, ge=1, description="Calls of one address in 15 minutes")
-    user_sync_max_body_mb: float = Field(32, gt=0)
+    user_sync_max_body_mb: float = Field(32, gt=0, description="Of one user sync")
     sync_callback_hosts: Names = Field((), description="Hosts that may be told the outcome of a sync")
     sync_callback_secret: SecretStr | None = Field(None, description="Signs what they are told")
 
     # external CRM
-    external_crm_enabled: bool = False
-    external_crm_api_url: str | None = None
-    external_crm_api_key: SecretStr | None = None
-    external_crm_sync_mode: Literal["webhook", "polling"] = "webhook"
+    external_crm_enabled: bool = Field(False, description="`/api/external` does its work")
+    external_crm_api_url: str | None = Field(None, description="Where records are polled from and posted to")
+    external_crm_api_key: SecretStr | None = Field(None, description="Sent there as bearer")
+    external_crm_sync_mode: Literal["webhook", "polling"] = Field("webhook", description="A webhook is taken in both")
     external_crm_sync_interval: int = Field(30, ge=1, description="Minutes")
-    external_crm_webhook_secret: SecretStr | None = None
-    api_auth_enabled: bool = True
-    crm_api_key: SecretStr | None = Field(None, description="May be several, comma-separated")
-    rate_limit_enabled: bool = True
-    rate_limit_per_minute: int = Field(100, ge=1)
-    allowed_ips: Names = ()
-    allow_insecure_crm_urls: bool = False
+    external_crm_webhook_secret: SecretStr | None = Field(None, description="Proves a webhook")
+    api_auth_enabled: bool = Field(True, description="False: no key is asked for; on loopback alone")
+    crm_api_key: SecretStr | None = Field(None, description="Opens `/api/external`; may be several, comma-separated")
+    rate_limit_enabled: bool = Field(True, description="Of `/api/external`")
+    rate_limit_per_minute: int = Field(100, ge=1, description="Calls of one address to `/api/external`")
+    allowed_ips: Names = Field((), description="Who may call `/api/external`; default: anybody")
+    allow_insecure_crm_urls: bool = Field(False, description="http is taken, not only https")
 
     # credentials of connections
-    encryption_key: SecretStr | None = None
+    encryption_key: SecretStr | None = Field(None, description="32 bytes in base64 or hex; without it nobody connects")
     encryption_key_old: SecretStr | None = Field(None, description="Former keys, comma-separated, while rotating")
     allow_private_crm_addresses: bool = Field(False, description="A user may name an instance in a private network")
 
@@ -77,13 +77,13 @@ class ServiceSettings(BaseModel):
 
     # alerts
     alert_webhook_url: SecretStr | None = Field(None, description="Told of failures, in JSON; the address is a secret")
-    alert_email: Names = ()
-    smtp_host: str | None = None
-    smtp_port: int = Field(587, ge=1, le=65535)
-    smtp_user: str | None = None
-    smtp_password: SecretStr | None = None
-    smtp_from: str | None = None
-    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    alert_email: Names = Field((), description="Told of failures, by mail")
+    smtp_host: str | None = Field(None, description="Sends these mails")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port")
+    smtp_user: str | None = Field(None, description="Login there, if it asks for one")
+    smtp_password: SecretStr | None = Field(None, description="Its password")
+    smtp_from: str | None = Field(None, description="Sender of these mails")
+    smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="starttls, tls or none")
 
     # what is kept; 0: for ever
     keep_raw_days: int = Field(0, ge=0, description="Versions that no edit time depends on")
@@ -95,7 +95,7 @@ class ServiceSettings(BaseModel):
     # the server
     log_file: Path | None = Field(None, description="Rotated at 10 MB, five are kept; default: standard error alone")
     max_body_mb: float = Field(2, gt=0, description="Of calls that have no limit of their own")
-    cors_origins: Names = ()
+    cors_origins: Names = Field((), description="Pages that may call; default: none")
     metrics_token: SecretStr | None = Field(None, description="Then /metrics asks for it as bearer")
 
     @property
@@ -126,3 +126,12 @@ def from_environment(variables: Mapping[str, str]) -> ServiceSettings:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise SettingsError("\n".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in found)) from None
+
+
+def as_table() -> str:
+    """The settings as a table in Markdown, for `docs/service.md`."""
+    lines = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in ServiceSettings.model_fields.items():
+        default = "" if field.default in (None, ()) else f"`{str(field.default).lower()}`"
+        lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
+    return "\n".join([*lines, ""])

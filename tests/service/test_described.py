@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
+
+from pipelines.service.settings import ServiceSettings, as_table
 
 STORES = ("sqlite",)
 ROUTES = ("documentation", "health", "user_sync", "internal_users")
@@ -39,3 +42,9 @@ def test_cors_is_off_unless_set(client: TestClient, serve: Any) -> None:
         assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, "https://app.example")
         other = open_to_one.options("/api/internal/sync/users", headers={**asked, "Origin": "https://evil.test"})
         assert "access-control-allow-origin" not in other.headers
+
+
+def test_every_setting_is_documented(project_root: Path) -> None:
+    undescribed = [name for name, field in ServiceSettings.model_fields.items() if not field.description]
+    assert not undescribed
+    assert (project_root / "docs" / "service.md").read_text().endswith(as_table())

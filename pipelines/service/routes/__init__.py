@@ -1,1 +1,1 @@
-"""One module for each contract, or part of one; each has a `router`, and may have a `guard` and a `lifespan`."""
+"""One module for each contract, or part of one; `pipelines.service.app` says what each may have."""
