@@ -132,6 +132,7 @@ def as_table() -> str:
     """The settings as a table in Markdown, for `docs/service.md`."""
     lines = ["| variable | default | what it is |", "|---|---|---|"]
     for name, field in ServiceSettings.model_fields.items():
-        default = "" if field.default in (None, ()) else f"`{str(field.default).lower()}`"
+        said = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        default = "" if said in (None, ()) else f"`{said}`"
         lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join([*lines, ""])
