@@ -17,6 +17,7 @@ import hmac
 import json
 import os
 import platform
+import random
 import signal
 import sqlite3
 import statistics
@@ -81,6 +82,7 @@ class Senders:
     service: Service
     latencies: list[float] = field(default_factory=list)
     again: int = 0
+    in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(60))
 
     async def send_all(self, requests: list[tuple[float, bytes]]) -> None:
         """Sends each at its moment (seconds from now)."""
@@ -93,18 +95,25 @@ class Senders:
         await asyncio.gather(*tasks)
 
     async def _send(self, request: bytes, pool: asyncio.Queue[Any]) -> None:
-        while True:
+        pause = 1.0
+        while not await self._once(request, pool):
+            self.again += 1
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 16)
+
+    async def _once(self, request: bytes, pool: asyncio.Queue[Any]) -> bool:
+        """One try, with at most so many calls in flight as the CRMs together would have."""
+        async with self.in_flight:
             began = time.perf_counter()
             try:
                 streams = pool.get_nowait() if not pool.empty() else await self._connect()
                 if await asyncio.wait_for(_exchange(streams, request), 10) == 200:
                     self.latencies.append(time.perf_counter() - began)
                     pool.put_nowait(streams)
-                    return
+                    return True
             except (OSError, EOFError, TimeoutError, asyncio.IncompleteReadError):
                 pass
-            self.again += 1
-            await asyncio.sleep(0.5)
+            return False
 
     async def _connect(self) -> Any:
         return await asyncio.open_connection("127.0.0.1", self.service.port)
