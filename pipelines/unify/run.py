@@ -35,6 +35,8 @@ TEMPORARY = (
     "answers",
     "applied_pins",
     "never_wanted",
+    "looked_at",
+    "anew",
 )
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pipelines.unify.sources import Source
 
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "0"))
-"""CI asks for more examples than a developer waits for."""
+"""CI asks for more examples than a developer waits for; laws that build several times take a part of them."""
 
 FIELDS = ("rating", "email", "phone", "do_not_call")
 LATEST = ("rating", "email", "phone")
@@ -46,12 +46,27 @@ def _helper() -> Any:
 helper = _helper()
 
 
+def new_world(folder: Path) -> Any:
+    """A warehouse that works on one thread: plans cost more than these few rows."""
+    world = helper.World(folder, helper.only("contacts", "nickname", *FIELDS), helper.by("nickname"))
+    world.con.execute("set threads = 1")
+    world.sources = [Source("a", {"contacts": frozenset({"email"})}), *map(Source, "bcd")]
+    return world
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One world for all examples: each stages anew under keys of its own, so that nothing remembered is shared."""
-    schemas = helper.only("contacts", "nickname", *FIELDS)
-    world = helper.World(tmp_path_factory.mktemp("laws"), schemas, helper.by("nickname"))
-    world.sources = [Source("a", {"contacts": frozenset({"email"})}), *map(Source, "bcd")]
+    world = new_world(tmp_path_factory.mktemp("laws"))
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Another warehouse and state, whose sources are told of in the other order."""
+    world = new_world(tmp_path_factory.mktemp("again"))
+    world.sources.reverse()
     yield world
     world.close()
 
@@ -70,10 +85,11 @@ def records(draw: st.DrawFn, most: int = 24, people: int = 8) -> list[Any]:
     """Records of several people, edited, echoed, deleted, frozen, of known and unknown age."""
     serial = next(SERIAL)
     made = []
+    states = draw(st.sampled_from([["lives", "lives", "deleted"], ["lives", "lives", "lives", "deleted", "frozen"]]))
     for number in range(draw(st.integers(1, most))):
         told = {name: draw(of) for name, of in values.items()}
         edits = draw(st.dictionaries(st.sampled_from(FIELDS), st.tuples(moments, st.booleans()), max_size=2))
-        state = draw(st.sampled_from(["lives", "lives", "lives", "deleted", "frozen"]))
+        state = draw(st.sampled_from(states))
         made.append(
             helper.contact(
                 f"{draw(st.sampled_from(CONNECTIONS))}:{serial}-{number}",
@@ -126,10 +142,24 @@ def by_person(staged: list[Any]) -> dict[str, list[Any]]:
 
 
 @settings(max_examples=max(100, EXAMPLES))
-@given(staged=records())
-def test_l6_the_latest_edit_wins_field_by_field(world: Any, staged: list[Any]) -> None:
+@given(staged=records(), seed=st.integers(0, 99))
+def test_one_build_keeps_l1_l2_l6_and_l7(world: Any, again: Any, staged: list[Any], seed: int) -> None:
+    """The latest edit wins, nothing is emptied, nobody is lost, and the order of the input changes nothing."""
     world.stage_frozen("contacts", staged)
-    world.unify()
+    counts = world.unify()["contacts"]
+    _check_conservation(world, counts, staged)
+    _check_latest(world, staged)
+    _check_filled(world, staged)
+    shuffled = list(staged)
+    random.Random(seed).shuffle(shuffled)
+    again.stage_frozen("contacts", shuffled)
+    again.unify()
+    for table in TABLES[:4]:
+        assert again.rows(f"unified.{table}") == world.rows(f"unified.{table}")
+
+
+def _check_latest(world: Any, staged: list[Any]) -> None:
+    """L6: each golden record is what the law says, written as plainly as in `expected`."""
     ids = world.ids()
     golden = {row["contact_id"]: row for row in world.golden()}
     for people in by_person(staged).values():
@@ -139,7 +169,27 @@ def test_l6_the_latest_edit_wins_field_by_field(world: Any, staged: list[Any]) -
     assert golden == {}, "golden records of nobody"
 
 
-@settings(max_examples=max(60, EXAMPLES))
+def _check_filled(world: Any, staged: list[Any]) -> None:
+    """L7: a field is empty in a golden record only where no record that has a say fills it."""
+    golden = {row["contact_id"]: row for row in world.golden()}
+    ids = world.ids()
+    for people in by_person(staged).values():
+        living = [r for r in people if not r.is_deleted]
+        voters = [r for r in living if r.is_in_scope] or living
+        for field in FIELDS:
+            if any(r.values[field] is not None for r in voters):
+                assert field in golden[ids[people[0].key]]
+
+
+def _check_conservation(world: Any, counts: Any, staged: list[Any]) -> None:
+    """L1: every staged record is in exactly one golden record."""
+    keys = world.con.execute("select record_key from unified.contact_sources").fetchall()
+    assert sorted(keys) == sorted((r.key,) for r in {r.key: r for r in staged}.values())
+    assert counts.records == len(staged)
+    assert counts.golden == sum(expected(p) is not None for p in by_person(staged).values())
+
+
+@settings(max_examples=max(60, EXAMPLES // 2))
 @given(staged=records(), touched=st.integers(7, 9))
 def test_l5_writing_the_golden_values_back_changes_none_of_them(world: Any, staged: list[Any], touched: int) -> None:
     """What push writes is read back as an echo, as old as the value it repeats, in a record that was just touched."""
@@ -171,59 +221,17 @@ def write_back(record: Any, golden: dict[str, Any], since: dict[tuple[str, str],
     record.edits, record.modified = edits, touched
 
 
-@settings(max_examples=max(40, EXAMPLES))
-@given(staged=records())
-def test_l7_nothing_is_emptied(world: Any, staged: list[Any]) -> None:
-    """A field is empty in a golden record only where no record that has a say fills it."""
-    world.stage_frozen("contacts", staged)
-    world.unify()
-    golden = {row["contact_id"]: row for row in world.golden()}
-    ids = world.ids()
-    for people in by_person(staged).values():
-        living = [r for r in people if not r.is_deleted]
-        voters = [r for r in living if r.is_in_scope] or living
-        for field in FIELDS:
-            if any(r.values[field] is not None for r in voters):
-                assert field in golden[ids[people[0].key]]
-
-
-@settings(max_examples=max(30, EXAMPLES))
+@settings(max_examples=max(20, EXAMPLES // 4))
 @given(staged=records(), later=records())
-def test_l1_every_staged_record_is_in_exactly_one_golden_record(
-    world: Any, staged: list[Any], later: list[Any]
-) -> None:
+def test_l1_holds_while_records_come_and_go(world: Any, staged: list[Any], later: list[Any]) -> None:
+    """What was never in scope is nobody's record."""
     for step in (staged, staged + later, later):
         world.stage("contacts", step)
-        counts = world.unify()["contacts"]
-        keys = world.con.execute("select record_key from unified.contact_sources").fetchall()
-        wanted = [r for r in step if r.is_in_scope]
-        assert sorted(keys) == sorted((key,) for key in {r.key for r in wanted}), "never in scope: nobody's record"
-        assert counts.records == len(wanted)
-        assert counts.golden == sum(expected(p) is not None for p in by_person(wanted).values())
+        _check_conservation(world, world.unify()["contacts"], [r for r in step if r.is_in_scope])
 
 
-@settings(max_examples=max(15, EXAMPLES))
-@given(staged=records(), seed=st.integers(0, 99))
-def test_l2_the_order_of_the_input_changes_nothing(
-    world: Any, tmp_path_factory: pytest.TempPathFactory, staged: list[Any], seed: int
-) -> None:
-    world.stage("contacts", staged)
-    world.unify()
-    again = helper.World(tmp_path_factory.mktemp("again"), world.schemas, world.find)
-    try:
-        again.sources = list(reversed(world.sources))
-        shuffled = list(staged)
-        random.Random(seed).shuffle(shuffled)
-        again.stage("contacts", shuffled)
-        again.unify()
-        for table in TABLES[:4]:
-            assert again.rows(f"unified.{table}") == world.rows(f"unified.{table}")
-    finally:
-        again.close()
-
-
-@settings(max_examples=max(40, EXAMPLES))
-@given(steps=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=5))
+@settings(max_examples=max(40, EXAMPLES // 2))
+@given(steps=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=4))
 def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
     """Six records are grouped anew at each step, at random: ids are kept, redirect, and are never reused."""
     serial = next(SERIAL)
@@ -269,7 +277,7 @@ def _check_kept(before: dict[str, str], now: dict[str, str], redirects: dict[str
         assert redirects.get(golden, golden) in largest
 
 
-@settings(max_examples=max(30, EXAMPLES))
+@settings(max_examples=max(30, EXAMPLES // 2))
 @given(staged=records(), changed=records(), seed=st.integers(0, 99))
 def test_a_partial_build_equals_a_whole_one(world: Any, staged: list[Any], changed: list[Any], seed: int) -> None:
     """Making only what changed anew leaves the tables that a whole build would."""

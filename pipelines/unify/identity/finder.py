@@ -74,7 +74,7 @@ def _find_people(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaratio
         learned = learn(con, seen.TOLD, declaration, summary.model, summary.tables)
         summary = match(con, "staged", declaration, model=learned, answers="answers", output_schema=KEPT_IN)
     _keep(con, declaration, _Kept(summary.model, program("identity"), said))
-    seen.remember(con, declaration.entity, KEPT_IN)
+    seen.remember(con, declaration.entity, KEPT_IN, summary.looked_at)
     return summary
 
 
