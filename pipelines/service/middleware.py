@@ -17,6 +17,7 @@ from pipelines.service.errors import ServiceError, answer, broken
 from pipelines.service.routing import Guard
 
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -63,12 +64,13 @@ class Frame:
 
     async def _admit(self, scope: Scope, call: _Call) -> None:
         scope.setdefault("state", {})["request_id"] = call.request_id
-        path = scope["path"]
-        if _UNPRINTABLE.search(path):  # a route also matches its path and a line break, where no guard would stand
-            raise ServiceError(404, "Not Found")
+        # a route also matches its path and a line break behind it, so the guard must, too; it leads nowhere
+        path = _UNPRINTABLE.sub("", scope["path"])
         guard = next((g for prefix, g in self._guards if path == prefix or path.startswith(f"{prefix}/")), None)
         if guard is not None:
             await run_in_threadpool(guard, Request({**scope, "app": scope.get("app") or self._app}))
+        if path != scope["path"]:
+            raise ServiceError(404, "Not Found")
 
     async def _refuse(self, call: _Call, refused: ServiceError, scope: Scope) -> None:
         if not call.status:
@@ -76,8 +78,9 @@ class Frame:
 
     def _count(self, scope: Scope, call: _Call) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # strangers may invent any number
         metrics = self._context.metrics
-        metrics.requests.labels(scope["method"], route, str(call.status or 500)).inc()
+        metrics.requests.labels(method, route, str(call.status or 500)).inc()
         metrics.latency.labels(route).observe(time.perf_counter() - call.began)
 
 

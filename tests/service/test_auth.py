@@ -124,8 +124,9 @@ def test_no_way_of_writing_a_path_goes_around_the_door(serve: Any) -> None:
                 "%E2%80%A8",
             ):
                 answer = client.get(path + more, follow_redirects=False)
-                assert answer.status_code in (401, 404, 307), (path, more, answer.status_code)
-                assert answer.status_code != 307 or answer.headers["location"].endswith(path)
+                assert answer.status_code in (401, 404), (path, more, answer.status_code)
+                known = client.get(path + more, headers={"Authorization": f"Bearer {token()}"}, follow_redirects=False)
+                assert known.status_code in (307, 404), (path, more, known.status_code)
 
 
 def test_settings_say_all_that_is_wrong_without_values() -> None:

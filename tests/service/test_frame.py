@@ -22,6 +22,14 @@ def test_it_is_alive_ready_and_counted(client: TestClient) -> None:
     assert 'crosswalk_requests_total{method="GET",route="/healthz",status="200"} 1.0' in shown
 
 
+def test_strangers_make_no_new_series(client: TestClient) -> None:
+    for number in range(20):
+        client.request(f"BREW{number}", f"/nowhere/{number}")
+    shown = [line for line in client.get("/metrics").text.splitlines() if line.startswith("crosswalk_requests_total")]
+    assert len(shown) == 1
+    assert 'method="other",route="none"' in shown[0]
+
+
 def test_readiness_tells_the_last_run(client: TestClient, context_of: Any) -> None:
     context = context_of(client)
     assert client.get("/readyz").json()["last_run"] is None
