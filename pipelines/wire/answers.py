@@ -168,7 +168,8 @@ def _words(error: Any) -> str:
         return str(error)
     code = next((error[key] for key in ("code", "category", "statusCode", "errorCode") if error.get(key)), "")
     message = error.get("message") or error.get("error") or ""
-    fields = error.get("fields") or (error.get("details") or {}).get("api_name") or ""
+    details = error.get("details")
+    fields = error.get("fields") or (details.get("api_name") if isinstance(details, dict) else "") or ""
     named = f" ({', '.join(map(str, fields)) if isinstance(fields, list) else fields})" if fields else ""
     return f"{code}: {message}{named}".strip(": ") or "refused without a reason"
 
