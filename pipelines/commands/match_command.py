@@ -48,40 +48,53 @@ def _operator(owner: str | None, data_dir: Path | None) -> Iterator[Operator]:
 @app.command()
 def review(
     pairs: Annotated[int, typer.Option(help="At most so many")] = 20,
+    csv: Annotated[Path | None, typer.Option(help="A sheet: written, or, where it is there already, read")] = None,
     csv_out: Annotated[Path | None, typer.Option("--csv-out", help="Write the pairs for a sheet instead")] = None,
     csv_in: Annotated[Path | None, typer.Option("--csv-in", help="Take answers from a sheet", exists=True)] = None,
+    entity: Entity = "contacts",
     owner: OwnerName = None,
     data_dir: DataDir = None,
 ) -> None:
     """Answer the undecided pairs whose answers teach most: s same, d different, k skip, q quit."""
+    if csv:
+        csv_in, csv_out = (csv, csv_out) if csv.exists() else (csv_in, csv)
     with _operator(owner, data_dir) as operator:
         if csv_in:
-            print(f"{operator.take_sheet(csv_in, getpass.getuser())} answers taken; the next run uses them")
+            print(f"{operator.take_sheet(csv_in, getpass.getuser(), entity)} answers taken; the next run uses them")
         elif csv_out:
-            print(f"{operator.write_sheet(csv_out, pairs)} pairs written to {csv_out}")
+            print(f"{operator.write_sheet(csv_out, pairs, entity)} pairs written to {csv_out}")
         else:
-            shown = [(pair, operator.side_by_side(pair)) for pair in operator.undecided(pairs)]
+            shown = [(pair, operator.side_by_side(pair, entity)) for pair in operator.undecided(pairs, entity)]
     if not csv_in and not csv_out:
-        print(f"{_ask(shown, owner, data_dir)} answers taken; the next run uses them")
+        print(f"{_ask(shown, entity, owner, data_dir)} answers taken; the next run uses them")
 
 
-def _ask(shown: list[tuple[ReviewPair, str]], owner: str | None, data_dir: Path | None) -> int:
+def _ask(shown: list[tuple[ReviewPair, str]], entity: str, owner: str | None, data_dir: Path | None) -> int:
     """Asks without holding the warehouse, so that a run goes on while a person thinks."""
     taken: list[tuple[ReviewPair, Literal["same", "different"]]] = []
     for pair, text in shown:
         print(text)
-        try:
-            said = typer.prompt("same / different / skip / quit", default="k").strip().lower()[:1]
-        except typer.Abort:
-            break
+        said = _key()
         if said == "q":
             break
         if said in ("s", "d"):
             taken.append((pair, "same" if said == "s" else "different"))
     with _operator(owner, data_dir) as operator:
         for pair, word in taken:
-            operator.answer("contacts", (pair.record_key_a, pair.record_key_b), word, getpass.getuser())
+            operator.answer(entity, (pair.record_key_a, pair.record_key_b), word, getpass.getuser())
     return len(taken)
+
+
+def _key() -> str:
+    """One key in a terminal, a line where the answers come from elsewhere; q at their end."""
+    asked = "[s]ame / [d]ifferent / s[k]ip / [q]uit"
+    try:
+        if sys.stdin.isatty():
+            print(asked, flush=True)
+            return typer.getchar().lower()
+        return str(typer.prompt(asked, default="k")).strip().lower()[:1]
+    except (typer.Abort, KeyboardInterrupt, EOFError):
+        return "q"
 
 
 @app.command()
@@ -107,14 +120,15 @@ def explain(
     a: Record,
     b: Record,
     html: Annotated[Path | None, typer.Option(help="Write Splink's waterfall chart; it needs no network")] = None,
+    entity: Entity = "contacts",
     owner: OwnerName = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Why two contacts are together or apart: each comparison's evidence, in bits."""
+    """Why two records are together or apart: each comparison's evidence, in bits, and what operators said."""
     with _operator(owner, data_dir) as operator:
-        steps = operator.explain(a, b)
-        if html:
+        steps = operator.explain(a, b, entity)
+        if html and entity == "contacts":
             html.write_text(operator.waterfall(a, b), encoding="utf-8")
     if as_json:
         print(json.dumps([asdict(step) for step in steps]))

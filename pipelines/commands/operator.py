@@ -36,40 +36,41 @@ class Operator:
     state: State
     schemas: Mapping[str, CanonicalEntity]
 
-    def undecided(self, number: int) -> list[ReviewPair]:
-        """The pairs of contacts whose answers teach most, without those answered already."""
+    def undecided(self, number: int, entity: str = "contacts") -> list[ReviewPair]:
+        """The pairs whose answers teach most, without those answered already."""
         from pipelines.state import answers
         from pipelines.unify.identity.review import review_pairs
 
         self.con.execute(
             "create or replace temp table given_answers (record_key_a varchar, record_key_b varchar, answer varchar)"
         )
-        for batch in answers.load(self.state, "contacts"):
+        for batch in answers.load(self.state, entity):
             self.con.register("answer_batch", batch)
             self.con.execute("insert into given_answers select a, b, answer from answer_batch")
             self.con.unregister("answer_batch")
-        return review_pairs(self.con, number, answers="given_answers")
+        matches = f"unified.{self.schemas[entity].singular}_matches"
+        return review_pairs(self.con, number, matches=matches, answers="given_answers")
 
-    def side_by_side(self, pair: ReviewPair) -> str:
+    def side_by_side(self, pair: ReviewPair, entity: str = "contacts") -> str:
         """The two records, field by field, and what speaks for and against."""
-        records = [self._record(key) for key in (pair.record_key_a, pair.record_key_b)]
+        records = [self._record(key, entity) for key in (pair.record_key_a, pair.record_key_b)]
         lines = [f"\n{pair.record_key_a}  |  {pair.record_key_b}   {pair.probability:.0%} likely the same"]
-        for name in LOOKED_AT:
+        for name in LOOKED_AT if entity == "contacts" else self.schemas[entity].fields:
             left, right = (record.get(name) for record in records)
             if left or right:
                 mark = "=" if left == right else " "
-                lines.append(f"  {name:<12} {mark} {left or '-'!s:<38} {right or '-'}")
+                lines.append(f"  {name:<12} {mark} {str(left or '-')[:38]:<38} {str(right or '-')[:38]}")
         return "\n".join([*lines, f"  {pair.evidence}"])
 
-    def _record(self, key: str) -> dict[str, Any]:
-        found = self.con.execute("select * from staging.contacts where record_key = $1", [key])
+    def _record(self, key: str, entity: str) -> dict[str, Any]:
+        found = self.con.execute(f"select * from staging.{entity} where record_key = $1", [key])
         names = [column[0] for column in found.description or []]
         rows = found.fetchall()
         return dict(zip(names, rows[0], strict=True)) if rows else {}
 
-    def write_sheet(self, path: Path, number: int) -> int:
+    def write_sheet(self, path: Path, number: int, entity: str = "contacts") -> int:
         """Writes undecided pairs for a spreadsheet; `answer` is to be filled with same or different."""
-        pairs = self.undecided(number)
+        pairs = self.undecided(number, entity)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(SHEET)
@@ -77,7 +78,7 @@ class Operator:
                 writer.writerow([pair.record_key_a, pair.record_key_b, f"{pair.probability:.3f}", pair.evidence, ""])
         return len(pairs)
 
-    def take_sheet(self, path: Path, who: str) -> int:
+    def take_sheet(self, path: Path, who: str, entity: str = "contacts") -> int:
         """Takes the answers of a sheet, all of them or, where one is wrong, none.
 
         Raises:
@@ -86,20 +87,20 @@ class Operator:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [(number, row) for number, row in enumerate(csv.DictReader(file), start=2)]
         said = [(n, row, (row.get("answer") or "").strip().lower()) for n, row in rows]
-        if wrong := [f"line {n}: {why}" for n, row, word in said if (why := self._wrong(row, word))]:
+        if wrong := [f"line {n}: {why}" for n, row, word in said if (why := self._wrong(row, word, entity))]:
             raise ValueError(f"{path.name}: {'; '.join(wrong)}: nothing was taken")
         answered = [(row, word) for _, row, word in said if word]
         for row, word in answered:
             keys = (row["record_a"], row["record_b"])
-            self.answer("contacts", keys, "same" if word == "same" else "different", who)
+            self.answer(entity, keys, "same" if word == "same" else "different", who)
         return len(answered)
 
-    def _wrong(self, row: Mapping[str, str | None], word: str) -> str:
+    def _wrong(self, row: Mapping[str, str | None], word: str, entity: str) -> str:
         """What is wrong with a line of a sheet; an empty answer is none, whatever else the line says."""
         if word not in ("", "same", "different"):
             return f"{word!r} is neither same nor different nor nothing"
         try:
-            keys = {self._key("contacts", row.get(column) or "") for column in SHEET[:2]} if word else set("ab")
+            keys = {self._key(entity, row.get(column) or "") for column in SHEET[:2]} if word else set("ab")
         except KeyError as problem:
             return str(problem.args[0])
         return "" if len(keys) > 1 else "one record twice"
@@ -125,13 +126,22 @@ class Operator:
             raise KeyError(f"there is no {singular} {record}")
         return str(found[0][0])
 
-    def explain(self, a: str, b: str) -> list[Evidence]:
-        """Every comparison's evidence about two contacts.
+    def explain(self, a: str, b: str, entity: str = "contacts") -> list[Evidence]:
+        """Every comparison's evidence about two records, what operators said, and how the two stand now.
 
         Raises:
             KeyError: there is no such record.
         """
-        return self._weights().explain(self._key("contacts", a), self._key("contacts", b))
+        from pipelines.commands.standing import by_rules, standing
+
+        schema, keys = self.schemas[entity], (self._key(entity, a), self._key(entity, b))
+        if (schema.identity or {}).get("kind") == "rules":
+            steps = by_rules(self.con, schema, *keys)
+            would_join = steps[-1].outcome.startswith("joined")
+        else:
+            steps = self._weights().explain(*keys)
+            would_join = steps[-1].outcome.startswith("one person")
+        return [*steps, *standing(self.con, self.state, schema, *keys, would_join=would_join)]
 
     def waterfall(self, a: str, b: str) -> str:
         """The same as Splink's waterfall chart: an HTML page that loads nothing.

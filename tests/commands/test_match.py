@@ -185,9 +185,10 @@ def test_explain_gives_evidence_and_a_chart_that_loads_nothing(opened: Any) -> N
         steps = operator.explain(one, other)
         page = operator.waterfall(one, other)
         assert operator.explain(one, other) == steps, "the warehouse is as it was"
-    assert steps[-1].what == "verdict"
-    assert steps[-1].outcome.startswith("one person")
-    assert sum(step.bits for step in steps[:-1]) == pytest.approx(steps[-1].bits, abs=0.1)
+    assert [step.what for step in steps[-2:]] == ["verdict", "now"]
+    assert steps[-2].outcome.startswith("one person")
+    assert steps[-1].outcome.startswith("one contact, ")
+    assert sum(step.bits for step in steps[:-2]) == pytest.approx(steps[-2].bits, abs=0.1)
     assert steps[1].what in page
     assert "<script src" not in page
 
@@ -204,6 +205,43 @@ def test_the_commands_print_and_write_what_was_asked_for(opened: Any, owner: Own
     shown = run(app, ["show", ids(opened)[one], *here])
     assert one in shown.output
     assert other in shown.output
+
+
+def test_review_is_answered_with_keys_or_on_a_sheet(opened: Any, owner: Owner, tmp_path: Path) -> None:
+    here, run = ["--data-dir", str(owner.data_dir)], CliRunner().invoke
+    with opened() as operator:
+        asked = operator.undecided(3)
+    answered = run(app, ["review", "--pairs", "3", *here], input="d\nk\nq\n")
+    assert answered.exit_code == 0, answered.output
+    assert "1 answers taken" in answered.output
+    with opened() as operator:
+        left = operator.undecided(100)
+        assert asked[0] not in left
+        assert asked[1] in left
+    sheet = tmp_path / "pairs.csv"
+    assert "2 pairs written" in run(app, ["review", "--pairs", "2", "--csv", str(sheet), *here]).output
+    rows = list(csv.DictReader(sheet.open(encoding="utf-8")))
+    fill(sheet, rows, ["same", ""])
+    assert "1 answers taken" in run(app, ["review", "--csv", str(sheet), *here]).output
+
+
+def test_explain_tells_what_an_operator_said_and_what_became_of_it(opened: Any, owner: Owner) -> None:
+    one, other = twins(opened)
+    with opened() as operator:
+        operator.answer("contacts", (one, other), "different", "ann")
+    next_run(owner)
+    with opened() as operator:
+        said, now = operator.explain(one, other)[-2:]
+    assert (said.what, now.what) == ("operator", "now")
+    assert said.outcome.startswith("ann said different on ")
+    assert now.outcome.startswith("two contacts, ")
+
+
+def test_explain_knows_rules_too(opened: Any) -> None:
+    with opened() as operator:
+        keys = operator.con.execute("select record_key from unified.deal_sources order by 1 limit 2").fetchall()
+        steps = operator.explain(keys[0][0], keys[1][0], "deals")
+    assert [step.what for step in steps] == ["rules", "now"]
 
 
 def test_trained_weights_are_a_file(opened: Any, tmp_path: Path) -> None:
