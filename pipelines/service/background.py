@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from pipelines.connections.owner import SERVICE_OWNER
 from pipelines.service import alerts, audit, inbox, syncing
+from pipelines.service.drain_process import DrainProcess
 from pipelines.service.draining import Drainer
+from pipelines.service.freshness import unify_soon
 from pipelines.service.inbox import Inbox
 from pipelines.service.jobs import store as jobs_store
 from pipelines.service.jobs.kinds import FORGET, REFRESH, SYNC, TIDY
@@ -36,7 +38,9 @@ class Background:
         self.context = context
         self.connections = Connections(context)
         self.jobs = Runner(context, self._job_ended)
-        self._drainer = Drainer(context, self.connections, self.changed)
+        self._drainer: Drainer | DrainProcess = DrainProcess(context)
+        if context.settings.webhook_worker == "thread":
+            self._drainer = Drainer(context, self.connections, self.changed)
         self.inbox = Inbox(context.store, self._drainer.wake)
         self._scheduler = Scheduler(context, self.jobs.wake, self._once_a_day)
 
@@ -55,20 +59,9 @@ class Background:
         self.context.background = None
 
     def changed(self, owner: str, connection: str, needs_reading: bool) -> None:
-        """What came by itself is unified soon, but not at every piece of it: one job in so many seconds.
-
-        `needs_reading`: it is not in the raw log yet; only a sync gets it.
-
-        The job is on disk before the events are closed, so that a crash in between costs a second look and no more.
-        """
-        kind = SYNC if needs_reading else REFRESH
-        params = {"scheduled": True, "push": "off"} if needs_reading else {"scheduled": True}
-        last = jobs_store.listed(self.context.store, owner, connection_name=connection, limit=20)
-        started = max((job.started_at or 0 for job in last if job.kind == kind), default=0)
-        pause = int(self.context.settings.webhook_refresh_seconds * 1_000_000)
-        next_at = max(now_us() + 1_000_000, started + pause)
-        with self.context.store.write() as store:
-            jobs_store.add(store, owner, kind, [connection], params, next_at=next_at)
+        """Something came in by itself; see `freshness.unify_soon`."""
+        unify_soon(self.context, owner, connection, needs_reading)
+        self.jobs.wake()
 
     def _once_a_day(self) -> None:
         """What is no longer needed goes, in a process of its own."""

@@ -129,7 +129,7 @@ def serve(project: Project, database: str, request: pytest.FixtureRequest) -> Se
 
     @contextmanager
     def started(**environment: str) -> Iterator[TestClient]:
-        app = create_app(open_context(project, environment), routes)
+        app = create_app(open_context(project, {"WEBHOOK_WORKER": "thread", **environment}), routes)
         with TestClient(app, raise_server_exceptions=False) as client:
             yield client
 
