@@ -82,6 +82,7 @@ class Senders:
     service: Service
     latencies: list[float] = field(default_factory=list)
     again: int = 0
+    before: int = 0
     in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(60))
 
     async def send_all(self, requests: list[tuple[float, bytes]]) -> None:
@@ -156,14 +157,15 @@ def _requests(rate: int, seconds: int, people: list[str]) -> tuple[list[tuple[fl
     return made, last
 
 
-async def _kill_in_the_middle(service: Service, seconds: float) -> float:
+async def _kill_in_the_middle(service: Service, senders: Senders, seconds: float) -> float:
     await asyncio.sleep(seconds / 2)
+    senders.before = len(senders.latencies)
     service.kill()
     return await asyncio.to_thread(service.start)
 
 
 async def _both(service: Service, senders: Senders, requests: list[tuple[float, bytes]], seconds: int) -> float:
-    down, _ = await asyncio.gather(_kill_in_the_middle(service, seconds), senders.send_all(requests))
+    down, _ = await asyncio.gather(_kill_in_the_middle(service, senders, seconds), senders.send_all(requests))
     return down
 
 
@@ -227,12 +229,14 @@ def main() -> None:
         waited = _drained(data)
         found, wrong = _inbox(data), _wrong(data, last)
         service.stop()
+    untroubled = senders.latencies[: senders.before or None]
     ordered = sorted(senders.latencies)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     killed = "nothing killed" if said.no_kill else f"kill -9 in the middle (up again after {down:.1f} s)"
     print(f"{len(requests)} events, {said.rate} a second, {killed}")
     p50, p99 = (1000 * ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
-    print(f"answered after {p50:.1f} ms (p50), {p99:.1f} ms (p99), mean {1000 * statistics.mean(ordered):.1f} ms")
+    print(f"answered after {1000 * statistics.median(untroubled):.1f} ms (p50 before the kill)")
+    print(f"answered after {p50:.1f} ms (p50), {p99:.1f} ms (p99) over all")
     print(f"sent again {senders.again}; drained {waited:.0f} s after the last; inbox {found}")
     print(f"lost {len(requests) - found['events']}, records not as told last {wrong} of {len(last)}")
     sys.exit(1 if found["events"] != len(requests) or wrong else 0)

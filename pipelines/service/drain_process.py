@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--sandbox", action="store_true")
     said = parser.parse_args()
+    os.nice(10)  # calls come first
     project = find_project(data_dir=said.data_dir)
     sandbox = find(project.data_dir / SANDBOX_OWNER) if said.sandbox else None
     context = open_context(project, os.environ, sandbox)
