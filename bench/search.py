@@ -190,8 +190,8 @@ def syncing(data: Path, wanted: bool) -> Iterator[list[int]]:
     if not wanted:
         yield codes
         return
-    run = "--sandbox --full-refresh --push off --json --data-dir"
-    loop = f"while :; do nice -n 10 {sys.executable} -m pipelines run brivity hubspot {run} {data} >/dev/null 2>&1; echo $?; done"
+    run = f"run brivity hubspot --sandbox --full-refresh --push off --json --data-dir {data}"
+    loop = f"while :; do nice -n 10 {sys.executable} -m pipelines {run} >/dev/null 2>&1; echo $?; done"
     environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
     process = subprocess.Popen(
         ["sh", "-c", loop], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True

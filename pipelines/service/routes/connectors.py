@@ -251,7 +251,8 @@ def _number(done: Synced, provider: str, entity: str, direction: str) -> int:
 
 def _refuse(done: Synced, provider: str) -> None:
     """A sync that did not come through is no success."""
-    failure = done.failures.get(provider) or done.failures.get("")
+    # what is entered here goes along: where it could not be read, not all was pushed
+    failure = done.failures.get(provider) or next(iter(done.failures.values()), None)
     if done.is_guarded:
         planned = {entity: row.get("planned", 0) for (_, stage, entity), row in done.counts.items() if stage == "plan"}
         details = {"counts": planned, "confirm": True, "reason": failure.message if failure else None}
