@@ -180,6 +180,13 @@ def _clear(w: World) -> Any:
     return answer
 
 
+def _forget(w: World) -> list[Any]:
+    ids = ["c_twin", f"local:{w.ids['ann contacts']}", w.ids["ann contacts"]]
+    answers = [w.as_bob("POST", "/api/forget", json={"id": i}) for i in ids]
+    assert {answer.status_code for answer in answers} == {404}
+    return answers
+
+
 NOT_CONNECTED = {"json": {}}
 AS_BOB: dict[tuple[str, str], Probe] = {
     ("GET", f"{UNIFIED}/cached-data"): _get(f"{UNIFIED}/cached-data"),
@@ -229,6 +236,7 @@ AS_BOB: dict[tuple[str, str], Probe] = {
     ("POST", "/api/jobs"): lambda w: w.as_bob("POST", "/api/jobs", json={"connections": ["mri_vault"]}),
     ("GET", "/api/jobs/{job_id}"): _status("GET", "/api/jobs/{job}", 404),
     ("POST", "/api/jobs/{job_id}/cancel"): _status("POST", "/api/jobs/{job}/cancel", 404),
+    ("POST", "/api/forget"): _forget,
     ("GET", "/api/schedules"): _get("/api/schedules"),
     ("GET", "/api/schedules/{connection}"): _status("GET", "/api/schedules/mri_vault", 404),
     ("PUT", "/api/schedules/{connection}"): lambda w: w.as_bob(
