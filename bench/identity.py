@@ -18,7 +18,7 @@ typing errors, 1,000 / Australians with a personal number, 5,000), and what each
     match from 0.5 / 0.65 / 0.9 instead                              0.970, 0.967, 0.958  0.65 kept: errs to precision
     + place compared by what both records have                       0.967 / 0.94 / 0.999  kept
     chances for one person trained by Splink, the rest as kept       0.962 / 0.94 / 0.999
-    + a digit in a name is no typing error, pairs bounded            0.967 / 0.94 / 0.999  kept, for other data than these
+    + a digit in a name is no typing error, pairs bounded            0.967 / 0.94 / 0.999  kept, for other data
 
 That is twelve, the three thresholds counted each. They were chosen while looking at these sets.
 """
