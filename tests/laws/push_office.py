@@ -6,6 +6,7 @@ another. Many towns share an office because a run costs nearly the same for one 
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import itertools
 import json
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -149,12 +151,13 @@ def state_of(owner: Owner) -> State:
     return state
 
 
+@cache
 def _empty_state() -> Path:
-    if not hasattr(_empty_state, "made"):
-        folder = Owner("empty", Path(tempfile.mkdtemp(dir=MEMORY)))
-        open_state(folder).close()
-        _empty_state.made = folder.state  # type: ignore[attr-defined]
-    return Path(_empty_state.made)  # type: ignore[attr-defined]
+    folder = tempfile.TemporaryDirectory(dir=MEMORY)
+    atexit.register(folder.cleanup)
+    owner = Owner("empty", Path(folder.name))
+    open_state(owner).close()
+    return owner.state
 
 
 class Office:
