@@ -15,18 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PIPELINES = ROOT / "pipelines"
 STAGES = ["extract", "staging", "unify", "check", "publish", "push"]
 MAY_NOT_IMPORT = {
-    "mapping": [*STAGES, "connections", "state", "wire", "warehouse", "commands", "sandbox"],
-    "connections": [*STAGES, "state", "wire", "warehouse", "commands", "sandbox"],
-    "state": [*STAGES, "wire", "warehouse", "commands", "sandbox"],
-    "wire": [*STAGES, "warehouse", "commands", "sandbox"],
-    "warehouse": [*STAGES, "wire", "commands", "sandbox"],
-    "extract": ["staging", "unify", "check", "publish", "push", "warehouse", "commands", "sandbox"],
-    "staging": ["extract", "unify", "check", "publish", "push", "wire", "commands", "sandbox"],
-    "unify": ["extract", "check", "publish", "push", "wire", "commands", "sandbox"],
-    "check": ["extract", "staging", "unify", "push", "wire", "commands", "sandbox"],
-    "publish": ["extract", "staging", "unify", "check", "push", "wire", "commands", "sandbox"],
-    "push": ["extract", "check", "publish", "commands", "sandbox"],
-    "sandbox": [*STAGES, "mapping", "connections", "state", "wire", "warehouse", "commands"],
+    "mapping": [*STAGES, "connections", "state", "wire", "warehouse", "commands", "sandbox", "service"],
+    "connections": [*STAGES, "state", "wire", "warehouse", "commands", "sandbox", "service"],
+    "state": [*STAGES, "wire", "warehouse", "commands", "sandbox", "service"],
+    "wire": [*STAGES, "warehouse", "commands", "sandbox", "service"],
+    "warehouse": [*STAGES, "wire", "commands", "sandbox", "service"],
+    "extract": ["staging", "unify", "check", "publish", "push", "warehouse", "commands", "sandbox", "service"],
+    "staging": ["extract", "unify", "check", "publish", "push", "wire", "commands", "sandbox", "service"],
+    "unify": ["extract", "check", "publish", "push", "wire", "commands", "sandbox", "service"],
+    "check": ["extract", "staging", "unify", "push", "wire", "commands", "sandbox", "service"],
+    "publish": ["extract", "staging", "unify", "check", "push", "wire", "commands", "sandbox", "service"],
+    "push": ["extract", "check", "publish", "commands", "sandbox", "service"],
+    "sandbox": [*STAGES, "mapping", "connections", "state", "wire", "warehouse", "commands", "service"],
 }
 VENDORS = "brivity|top_?producer|vaultre|mri_?vault|follow_?up_?boss|kvcore|hubspot|salesforce|zoho|pipedrive"
 
