@@ -72,7 +72,9 @@ class ServiceSettings(BaseModel):
     # webhooks, jobs, schedules
     public_url: str | None = Field(None, description="The address CRMs call, as their signatures have it")
     webhook_refresh_seconds: float = Field(60, gt=0, description="What webhooks brought is unified this often, at most")
-    webhook_worker: Literal["process", "thread"] = Field("process", description="Takes webhooks in; thread: in the service itself")
+    webhook_worker: Literal["process", "thread"] = Field(
+        "process", description="Takes webhooks in; thread: in the service itself"
+    )
     jobs_at_once: int = Field(2, ge=1, description="Runs side by side, each of another owner")
     schedule_timezone: str | None = Field(None, description="IANA zone of cron lines; default: UTC")
 
