@@ -1,4 +1,4 @@
-"""What an owner has set for a source: whether all syncs include it, how often, how long its data is fresh."""
+"""What an owner has set for a source: whether it is synced with all the others, how often, how long it is fresh."""
 
 from __future__ import annotations
 
