@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from pipelines.service import jobs
 from pipelines.service.context import Context
 from pipelines.service.jobs import store
+from pipelines.service.jobs.kinds import FUNCTIONS
 from pipelines.service.jobs.outcome import Outcome, outcome_of
 from pipelines.service.jobs.store import Job
 from pipelines.state.database import now_us
@@ -166,7 +167,8 @@ def test_a_process_that_died_is_told_as_it_is() -> None:
     assert outcome_of(job_of({}, 1), None, 2, "x: no mapping").error == "x: no mapping"
 
 
-def test_a_function_runs_in_the_service_and_may_fail(context: Context) -> None:
+def test_a_function_runs_in_the_service_and_may_fail(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(FUNCTIONS, "test_work", raising=False)
     seen: list[str] = []
 
     def work(_context: Context, job: Job) -> dict[str, Any]:

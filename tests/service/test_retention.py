@@ -74,7 +74,7 @@ def count(path: Path) -> int:
 values = st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "", "x", 1, True]), max_size=3)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.dictionaries(st.sampled_from("12"), st.lists(st.none() | values, min_size=1, max_size=12), min_size=1))
 def test_folding_changes_no_edit_time(tmp_path_factory: pytest.TempPathFactory, histories: dict[str, Any]) -> None:
     owner = Owner("default", tmp_path_factory.mktemp("fold"))
