@@ -81,7 +81,12 @@ class Searcher:
         if not hasattr(self._own, "open"):
             self._own.open = OrderedDict()
         opened: OrderedDict[str, sqlite3.Connection] = self._own.open
-        con = opened.pop(str(path), None) or store.open_to_read(path)
+        con = opened.pop(str(path), None)
+        if con is None:
+            # the file of before is gone but for who has it open
+            for other in [name for name in opened if Path(name).parent == path.parent]:
+                opened.pop(other).close()
+            con = store.open_to_read(path)
         opened[str(path)] = con
         while len(opened) > OPEN_PER_THREAD:
             opened.popitem(last=False)[1].close()
