@@ -74,8 +74,7 @@ def match(
             `<entity>_clusters` (record_key, cluster: the smallest record key in it); `<entity>_comparable` and
             `<entity>_frequencies` are kept for the next run.
         changed: table with the record_key of every record that is new, changed, gone, or was answered about since the
-            last run with this model. Only they and their neighbours are looked at; the result is that of a full run.
-            Without a last run or a model it is left aside.
+            last run with this model: only they and their neighbours are looked at, with the result of a full run.
     """
     con.execute(f"create schema if not exists {output_schema}")
     tables = tables_of(declaration, output_schema)
@@ -105,8 +104,8 @@ def match(
         caps=model.caps if model else None,
     )
     if model is None or model.population is None:
-        model = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
-        model = model.model_copy(update={"caps": caps})
+        fitted = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
+        model = fitted.model_copy(update={"caps": caps})
     pairs = _score(con, declaration, model, tables.known)
     con.execute(f"create or replace table {tables.matches} as from identity_edges")
     _cluster(con, declaration, model, tables, answers, scope=None)
