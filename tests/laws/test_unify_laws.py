@@ -141,7 +141,7 @@ def by_person(staged: list[Any]) -> dict[str, list[Any]]:
     return found
 
 
-@settings(max_examples=max(100, EXAMPLES))
+@settings(max_examples=max(50, EXAMPLES))
 @given(staged=records(), seed=st.integers(0, 99))
 def test_one_build_keeps_l1_l2_l6_and_l7(world: Any, again: Any, staged: list[Any], seed: int) -> None:
     """The latest edit wins, nothing is emptied, nobody is lost, and the order of the input changes nothing."""
@@ -189,7 +189,7 @@ def _check_conservation(world: Any, counts: Any, staged: list[Any]) -> None:
     assert counts.golden == sum(expected(p) is not None for p in by_person(staged).values())
 
 
-@settings(max_examples=max(60, EXAMPLES // 2))
+@settings(max_examples=max(15, EXAMPLES // 2))
 @given(staged=records(), touched=st.integers(7, 9))
 def test_l5_writing_the_golden_values_back_changes_none_of_them(world: Any, staged: list[Any], touched: int) -> None:
     """What push writes is read back as an echo, as old as the value it repeats, in a record that was just touched."""
@@ -221,7 +221,7 @@ def write_back(record: Any, golden: dict[str, Any], since: dict[tuple[str, str],
     record.edits, record.modified = edits, touched
 
 
-@settings(max_examples=max(20, EXAMPLES // 4))
+@settings(max_examples=max(10, EXAMPLES // 4))
 @given(staged=records(), later=records())
 def test_l1_holds_while_records_come_and_go(world: Any, staged: list[Any], later: list[Any]) -> None:
     """What was never in scope is nobody's record."""
@@ -230,7 +230,7 @@ def test_l1_holds_while_records_come_and_go(world: Any, staged: list[Any], later
         _check_conservation(world, world.unify()["contacts"], [r for r in step if r.is_in_scope])
 
 
-@settings(max_examples=max(40, EXAMPLES // 2))
+@settings(max_examples=max(20, EXAMPLES // 2))
 @given(steps=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=4))
 def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
     """Six records are grouped anew at each step, at random: ids are kept, redirect, and are never reused."""
@@ -277,7 +277,7 @@ def _check_kept(before: dict[str, str], now: dict[str, str], redirects: dict[str
         assert redirects.get(golden, golden) in largest
 
 
-@settings(max_examples=max(30, EXAMPLES // 2))
+@settings(max_examples=max(15, EXAMPLES // 2))
 @given(staged=records(), changed=records(), seed=st.integers(0, 99))
 def test_a_partial_build_equals_a_whole_one(world: Any, staged: list[Any], changed: list[Any], seed: int) -> None:
     """Making only what changed anew leaves the tables that a whole build would."""

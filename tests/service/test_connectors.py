@@ -138,6 +138,7 @@ def test_without_a_good_key_connecting_is_refused_and_nothing_else(
         assert client.get(f"{UNIFIED}/contacts", headers=bearer()).json()["contacts"] == []
 
 
+@pytest.mark.slow
 def test_connect_push_and_disconnect(client: TestClient, bearer: Bearer, crm: SandboxHandle, tmp_path: Path) -> None:
     """connectors.md, the whole way: connect, sync (push), nothing twice, remove."""
     mine = bearer("ann")

@@ -111,6 +111,7 @@ def world(serve: Any, bearer: Any, context_of: Any, monkeypatch: pytest.MonkeyPa
         schedules.set_schedule(context, "ann", "mri_vault", interval_minutes=500_000)
         found.ids["job"] = jobs.submit(context, "ann", jobs.SYNC, [MARK], {"push": "off"})
         jobs.cancel(context, found.ids["job"], "ann")
+        assert jobs.wait(context, found.ids["job"], 60), "what changes of itself proves nothing"
         audit.note(context, "ann", "ann", MARK)
         yield found
 

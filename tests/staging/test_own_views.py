@@ -36,7 +36,8 @@ OTHER_NAMES = {
 
 
 def connection(owner: Owner, mapping: Mapping = MAPPING, name: str = "external") -> Connection:
-    return Connection(name, owner, mapping, Settings(), True, mapping.connection)
+    wire = mapping.connection.model_copy(update={"phone_region": "ID"})  # the default of the mapping's variable
+    return Connection(name, owner, mapping, Settings(), True, wire)
 
 
 def changed(**entity: Any) -> Mapping:
