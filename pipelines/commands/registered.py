@@ -10,7 +10,7 @@ from pipelines.mapping.scope import Known
 @cache
 def load_known() -> Known:
     """Authentication types, paginators, batch-answer readers, signature schemes; imports dlt: most of a second."""
-    from pipelines.service.signatures import SCHEMES
+    from pipelines.service.webhooks.signatures import SCHEMES
     from pipelines.wire.answers import READERS
     from pipelines.wire.auth import AUTHS
     from pipelines.wire.names import PAGINATORS

@@ -6,17 +6,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from pipelines.connections.owner import SERVICE_OWNER
-from pipelines.service import alerts, audit, inbox, syncing
-from pipelines.service.drain_process import DrainProcess
-from pipelines.service.draining import Drainer
-from pipelines.service.freshness import unify_soon
-from pipelines.service.inbox import Inbox
+from pipelines.service import alerts, audit, syncing
 from pipelines.service.jobs import store as jobs_store
 from pipelines.service.jobs.kinds import FORGET, REFRESH, SYNC, TIDY
 from pipelines.service.jobs.runner import Runner
 from pipelines.service.jobs.store import Job
 from pipelines.service.resolving import Connections
 from pipelines.service.schedules import Scheduler
+from pipelines.service.unified.freshness import unify_soon
+from pipelines.service.webhooks import inbox
+from pipelines.service.webhooks.drain_process import DrainProcess
+from pipelines.service.webhooks.draining import Drainer
+from pipelines.service.webhooks.inbox import Inbox
 from pipelines.state.database import now_us
 
 if TYPE_CHECKING:

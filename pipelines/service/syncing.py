@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pipelines.commands.exits import Exit
 from pipelines.connections.locks import LockHeld
 from pipelines.connections.owner import Owner
-from pipelines.service import jobs, local
+from pipelines.service import jobs
 from pipelines.service.connections import LOCAL, labels
 from pipelines.service.errors import ServiceError
 from pipelines.service.jobs.store import CANCELLED, Job
 from pipelines.service.search.build import refresh
+from pipelines.service.unified import local
 from pipelines.state import local_records, service_connections
 
 if TYPE_CHECKING:

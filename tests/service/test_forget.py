@@ -27,9 +27,9 @@ from pipelines.extract.erasing import erase_records
 from pipelines.extract.run import extract
 from pipelines.sandbox.handle import SandboxHandle, start
 from pipelines.service.context import Context
-from pipelines.service.inbox import Arrival, Inbox
 from pipelines.service.jobs import store
 from pipelines.service.jobs.kinds import command_of
+from pipelines.service.webhooks.inbox import Arrival, Inbox
 from pipelines.state import forgotten
 from pipelines.state.database import open_state
 from pipelines.state.push_tables import ledger

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from pipelines.connections.owner import Owner
-from pipelines.service import inbox
 from pipelines.service.context import Context
-from pipelines.service.inbox import Arrival, Inbox, InboxFull
+from pipelines.service.webhooks import inbox
+from pipelines.service.webhooks.inbox import Arrival, Inbox, InboxFull
 from pipelines.state.database import State, open_state
 
 ROUTES = ("health",)
@@ -93,7 +93,7 @@ def test_a_sender_that_went_away_is_not_waited_for(store: State) -> None:
 
 
 def test_a_full_inbox_says_so(store: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.service.inbox.MOST_WAITING", 2)
+    monkeypatch.setattr("pipelines.service.webhooks.inbox.MOST_WAITING", 2)
     box = Inbox(store)
     done = [box.put([arrival(str(n))]) for n in range(2)]
     with pytest.raises(InboxFull):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipelines.mapping.load import load_mapping
 from pipelines.mapping.webhook import Webhook
-from pipelines.service.signatures import SCHEMES, BadSignature, Delivery, public_url, signed_uri, verify
-from pipelines.service.xml_body import NotReadable, parse_xml
+from pipelines.service.webhooks.signatures import SCHEMES, BadSignature, Delivery, public_url, signed_uri, verify
+from pipelines.service.webhooks.xml_body import NotReadable, parse_xml
 
 V3 = Webhook(scheme="hmac_sha256_v3", signature_header="X-Signature-v3", timestamp_header="X-Timestamp")
 OVER_BASE64 = Webhook(scheme="hmac_sha256_hex_of_base64", signature_header="FUB-Signature")

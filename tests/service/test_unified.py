@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.service.background import Background
-from pipelines.service.exports import safe
+from pipelines.service.unified.exports import safe
 
 ROUTES = ("unified", "local", "exports", "webhooks")
 STORES = ("sqlite",)

@@ -21,7 +21,7 @@ from pipelines.connections.project import Project
 from pipelines.extract.run import extract
 from pipelines.sandbox.handle import SandboxHandle, start
 from pipelines.service.context import Context
-from pipelines.service.inbox import Arrival
+from pipelines.service.webhooks.inbox import Arrival
 from pipelines.state.service_tables import jobs, webhook_inbox
 
 SYSTEM_KEY = "system-key-of-the-tests"
@@ -38,8 +38,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
 @pytest.fixture
 def served(serve: Callable[..., Any], office: SandboxHandle, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """A service connected to it, and to an external CRM that only sends."""
-    monkeypatch.setattr("pipelines.service.draining.PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("pipelines.service.draining.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("pipelines.service.webhooks.draining.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("pipelines.service.webhooks.draining.LONGEST_PAUSE", 0.05)
     variables = office.environment("follow_up_boss") | {
         "FOLLOW_UP_BOSS_SYSTEM_KEY": SYSTEM_KEY,
         "EXTERNAL_CRM_API_URL": "http://127.0.0.1:9/records",
@@ -240,7 +240,7 @@ def test_a_crm_that_is_down_is_asked_again(
 ) -> None:  # fmt: skip
     context = context_of(served)
     pull(context)
-    monkeypatch.setattr("pipelines.service.draining.BACK_OFF", (0.1,))
+    monkeypatch.setattr("pipelines.service.webhooks.draining.BACK_OFF", (0.1,))
     office.admin("POST", "follow_up_boss/faults", {"kind": "error", "status": 401, "count": 2})
     deliver(served, event(1, [1]))
     assert [r["status"] for r in drained(context)] == ["done"]

@@ -21,8 +21,8 @@ from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
 from pipelines.service.probing import tried
 from pipelines.service.routing import router as make_router
-from pipelines.service.statuses import moment, statuses
 from pipelines.service.syncing import Synced, sync
+from pipelines.service.unified.statuses import moment, statuses
 from pipelines.state import service_connections
 
 PREFIX = "/api/integrations/crm"

@@ -16,10 +16,10 @@ from pipelines.service.auth import Caller, CurrentCaller, CurrentContext
 from pipelines.service.connections import known_source
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
-from pipelines.service.exports import MEDIA, Format, export
-from pipelines.service.filters import SOURCE, checked, where
 from pipelines.service.routing import router as make_router
-from pipelines.service.statuses import moment
+from pipelines.service.unified.exports import MEDIA, Format, export
+from pipelines.service.unified.filters import SOURCE, checked, where
+from pipelines.service.unified.statuses import moment
 from pipelines.state import segments
 
 router = make_router("/api/crm/integrations", tag="exports")

@@ -12,16 +12,16 @@ from fastapi import Body, Request
 from starlette.concurrency import run_in_threadpool
 
 from pipelines.service import audit, external
-from pipelines.service.arrivals import arrivals_of
 from pipelines.service.auth import CurrentContext, address_of, context_of, same_key
 from pipelines.service.background import background_of
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
 from pipelines.service.external_calls import post_record
-from pipelines.service.inbox import InboxFull, Stored
 from pipelines.service.routing import router as make_router
 from pipelines.service.schedules import get_schedule, set_schedule
 from pipelines.service.syncing import sync
+from pipelines.service.webhooks.arrivals import arrivals_of
+from pipelines.service.webhooks.inbox import InboxFull, Stored
 
 PREFIX = "/api/external"
 router = make_router(PREFIX, tag="external CRM")

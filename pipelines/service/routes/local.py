@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 from fastapi import Body, Path, Request
 from fastapi.responses import JSONResponse
 
-from pipelines.service import audit, local
+from pipelines.service import audit
 from pipelines.service.auth import Caller, CurrentCaller, CurrentContext
-from pipelines.service.canonical_input import checked
 from pipelines.service.connections import LOCAL, mappings_of
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
-from pipelines.service.local_ids import golden_ids, kept_references, record_id_of, shown_references
 from pipelines.service.routing import router as make_router
-from pipelines.service.statuses import moment
+from pipelines.service.unified import local
+from pipelines.service.unified.canonical_input import checked
+from pipelines.service.unified.local_ids import golden_ids, kept_references, record_id_of, shown_references
+from pipelines.service.unified.statuses import moment
 from pipelines.state import local_records
 from pipelines.state.local_records import LocalRecord
 

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import iterate_in_threadpool
 
-from pipelines.service import audit, clearing, records, searching, statuses
+from pipelines.service import audit
 from pipelines.service.auth import CurrentCaller, CurrentContext, context_of, jwt_guard
 from pipelines.service.connections import LOCAL, connected, known_source
 from pipelines.service.context import Context
@@ -19,8 +19,9 @@ from pipelines.service.errors import ServiceError, timestamp
 from pipelines.service.probing import log_in
 from pipelines.service.routing import router as make_router
 from pipelines.service.search.find import Hit
-from pipelines.service.source_settings import change_settings, settings_of, told
 from pipelines.service.syncing import Synced, sync
+from pipelines.service.unified import clearing, records, searching, statuses
+from pipelines.service.unified.source_settings import change_settings, settings_of, told
 from pipelines.state import source_settings
 
 PREFIX = "/api/crm/integrations"

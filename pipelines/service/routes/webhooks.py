@@ -20,15 +20,15 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.mapping.problems import MappingErrors
-from pipelines.service.arrivals import arrivals_of
 from pipelines.service.auth import address_of, context_of
 from pipelines.service.background import Background, background_of
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
-from pipelines.service.inbox import InboxFull
 from pipelines.service.routing import router as make_router
-from pipelines.service.signatures import SCHEMES, BadSignature, Delivery, public_url, verify
-from pipelines.service.xml_body import NotReadable
+from pipelines.service.webhooks.arrivals import arrivals_of
+from pipelines.service.webhooks.inbox import InboxFull
+from pipelines.service.webhooks.signatures import SCHEMES, BadSignature, Delivery, public_url, verify
+from pipelines.service.webhooks.xml_body import NotReadable
 
 router = make_router("/api/webhooks", tag="webhooks")
 logger = logging.getLogger("crosswalk.service")

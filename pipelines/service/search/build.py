@@ -16,7 +16,7 @@ from pipelines.connections.locks import lock
 from pipelines.connections.owner import Owner
 from pipelines.service.search import store, write
 from pipelines.service.search.documents import documents_sql
-from pipelines.service.shapes import CONTACTS, SINGULAR
+from pipelines.service.unified.shapes import CONTACTS, SINGULAR
 from pipelines.warehouse.connect import configuration
 from pipelines.warehouse.models import ident, literal
 

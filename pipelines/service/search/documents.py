@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.service.shapes import rows_sql
+from pipelines.service.unified.shapes import rows_sql
 
 # Country calling codes as zones of ITU-T E.164 tell them apart.
 CALLING_CODE = (

@@ -20,7 +20,7 @@ import duckdb
 from pipelines.connections.owner import Owner
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.service.errors import ServiceError
-from pipelines.service.filters import Where
+from pipelines.service.unified.filters import Where
 from pipelines.warehouse.models import ident
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from pipelines.commands.exits import Exit
 from pipelines.connections.locks import holder
 from pipelines.connections.owner import Owner
 from pipelines.mapping.document import read_document
-from pipelines.service import jobs, records
+from pipelines.service import jobs
 from pipelines.service.connections import connected, labels
 from pipelines.service.jobs.store import QUEUED, RUNNING
+from pipelines.service.unified import records
 from pipelines.state import service_connections
 from pipelines.state.database import State
 from pipelines.state.tables import runs

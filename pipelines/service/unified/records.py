@@ -13,11 +13,11 @@ import duckdb
 import orjson
 
 from pipelines.connections.owner import Owner
-from pipelines.service import local, searching
 from pipelines.service.connections import LOCAL
 from pipelines.service.errors import ServiceError
 from pipelines.service.search.find import Hit
-from pipelines.service.shapes import SINGULAR, rows_sql, with_original
+from pipelines.service.unified import local, searching
+from pipelines.service.unified.shapes import SINGULAR, rows_sql, with_original
 from pipelines.state import local_records
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pipelines.extract.shape import select
 from pipelines.mapping.webhook import Webhook
-from pipelines.service.xml_body import NotReadable, parse_xml
+from pipelines.service.webhooks.xml_body import NotReadable, parse_xml
 
 
 class BadSignature(Exception):  # noqa: N818 - says what was found

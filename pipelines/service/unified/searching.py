@@ -9,9 +9,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from pipelines.connections.owner import Owner
-from pipelines.service import local
 from pipelines.service.search import build
 from pipelines.service.search.find import Hit, folded
+from pipelines.service.unified import local
 from pipelines.state import local_records
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.connections.locks import TAKING_IN, LockHeld, lock
 from pipelines.mapping.problems import MappingErrors
-from pipelines.service import inbox
 from pipelines.service.connections import allowed
-from pipelines.service.events import Meaning, Unmappable, meaning
 from pipelines.service.guarded_calls import GuardedAdapter
+from pipelines.service.webhooks import inbox
+from pipelines.service.webhooks.events import Meaning, Unmappable, meaning
 from pipelines.state import service_connections
 
 if TYPE_CHECKING:

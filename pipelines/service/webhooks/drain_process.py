@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.connections.project import find_project
-from pipelines.service import inbox
-from pipelines.service.freshness import unify_soon
+from pipelines.service.unified.freshness import unify_soon
+from pipelines.service.webhooks import inbox
 
 if TYPE_CHECKING:
     from pipelines.service.context import Context
@@ -92,8 +92,8 @@ def main() -> None:
     from pipelines.connections.resolve import SANDBOX_OWNER
     from pipelines.sandbox.handle import find
     from pipelines.service.context import open_context
-    from pipelines.service.draining import Drainer
     from pipelines.service.resolving import Connections
+    from pipelines.service.webhooks.draining import Drainer
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True)

@@ -17,7 +17,7 @@ from pipelines.connections.owner import Owner
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.service.search import store, write
 from pipelines.service.search.documents import documents_sql
-from pipelines.service.shapes import rows_sql
+from pipelines.service.unified.shapes import rows_sql
 from pipelines.state import local_records, registry
 from pipelines.state.database import State
 from pipelines.state.local_records import LocalRecord

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.service.errors import ServiceError
-from pipelines.service.local import full_key
+from pipelines.service.unified.local import full_key
 from pipelines.state import local_records, registry
 from pipelines.state.database import State
 from pipelines.state.local_records import LocalRecord

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.connections.connection import Connection
-from pipelines.service.events import Event, Unmappable, meaning, split
-from pipelines.service.inbox import Arrival
+from pipelines.service.webhooks.events import Event, Unmappable, meaning, split
+from pipelines.service.webhooks.inbox import Arrival
 
 
 def arrivals_of(connection: Connection, body: Any) -> list[Arrival]:

@@ -1,0 +1,1 @@
+"""What CRMs tell of themselves: proven, stored durably, then taken into the raw log."""
