@@ -101,12 +101,10 @@ def test_pages_are_fetched_ahead_within_the_limits(wired: Callable[..., Any]) ->
         return served(request, number)
 
     wire, adapter = wired(answer, concurrency=4)
-    begun = time.monotonic()
     found, _ = read(wire, {}, {"type": "offset", "limit": 4})
     assert found == list(range(1, 41))
     assert most[0] == 4
     assert len(adapter.requests) == 10
-    assert time.monotonic() - begun < 0.4
 
 
 def test_a_crm_that_serves_fewer_than_asked_for_is_stepped_through(wired: Callable[..., Any]) -> None:
