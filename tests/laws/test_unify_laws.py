@@ -116,7 +116,7 @@ def rank(record: Any, field: str) -> tuple[Any, ...]:
     at, is_echo = since(record, field)
     is_derived = field == "email" and (record.connection == "a" or is_echo)
     place = CONNECTIONS.index(record.connection)
-    return (not is_derived, at is not None, at or 0, not is_echo, -place, [-ord(c) for c in record.key])
+    return (not is_derived, at is not None, at or 0, not is_echo, -place, [*(-ord(c) for c in record.key), 1])
 
 
 def expected(people: list[Any]) -> dict[str, Any] | None:
