@@ -81,6 +81,13 @@ def test_many_at_once_share_commits_and_each_is_told(box: Inbox, store: State) -
     assert inbox.waiting(store) == {("ann", "north"): 160}
 
 
+def test_one_delivery_may_hold_more_than_a_statement_takes(box: Inbox) -> None:
+    """PostgreSQL takes 65,535 values in a statement; an event has ten."""
+    events = [arrival(f"e{n}", 5, (f"r{n}",)) for n in range(7_000)]
+    assert {one.outcome for one in box.store(events)} == {"new"}
+    assert [one.outcome for one in box.store(events)] == ["duplicate"] * len(events)
+
+
 def test_a_sender_that_went_away_is_not_waited_for(store: State) -> None:
     box = Inbox(store)
     gone = box.put([arrival("gone")])

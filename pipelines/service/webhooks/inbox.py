@@ -13,16 +13,17 @@ import json
 import queue
 import secrets
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
 from pipelines.state.database import State, now_us
 from pipelines.state.service_tables import webhook_inbox
 
+T = TypeVar("T")
 MOST_WAITING = 20_000
 MOST_AT_ONCE = 200
 MOST_ASKED = 1_000
@@ -203,30 +204,41 @@ def _latest(connection: sa.Connection, arrivals: Sequence[Arrival]) -> _Latest:
             wanted.setdefault((one.owner, one.connection), set()).update(i for _, i in one.records)
     found: _Latest = {}
     for (owner, name), ids in wanted.items():
-        some = _asked(connection, owner, name, sorted(ids))
+        some = _asked(connection, owner, name, ids)
         found |= {(owner, name, *key): moment for key, moment in some.items()}
     return found
 
 
-def _asked(connection: sa.Connection, owner: str, name: str, ids: list[str]) -> dict[tuple[str, str], int]:
+def _asked(connection: sa.Connection, owner: str, name: str, ids: Collection[str]) -> dict[tuple[str, str], int]:
     mark = _mark(connection)
-    query = (
-        "SELECT entity, source_id, occurred_at FROM webhook_latest "
-        f"WHERE owner = {mark} AND connection = {mark} AND source_id IN ({', '.join([mark] * len(ids))})"
-    )
-    rows = connection.exec_driver_sql(query, (owner, name, *ids))
-    return {(entity, source_id): int(moment) for entity, source_id, moment in rows}
+    found: dict[tuple[str, str], int] = {}
+    for some in _parts(sorted(ids)):
+        query = (
+            "SELECT entity, source_id, occurred_at FROM webhook_latest "
+            f"WHERE owner = {mark} AND connection = {mark} AND source_id IN ({', '.join([mark] * len(some))})"
+        )
+        rows = connection.exec_driver_sql(query, (owner, name, *some))
+        found |= {(entity, source_id): int(moment) for entity, source_id, moment in rows}
+    return found
 
 
 def _insert(connection: sa.Connection, group: Sequence[tuple[Any, ...]]) -> dict[tuple[str, str, str], int]:
     """The ids of those rows that are new, by owner, connection and event id."""
     one = f"({', '.join([_mark(connection)] * len(_COLUMNS))})"
-    found = connection.exec_driver_sql(
-        f"INSERT INTO webhook_inbox ({', '.join(_COLUMNS)}) VALUES {', '.join([one] * len(group))} "
-        "ON CONFLICT (owner, connection, event_id) DO NOTHING RETURNING owner, connection, event_id, inbox_id",
-        tuple(value for row in group for value in row),
-    )
-    return {(owner, name, event_id): int(inbox_id) for owner, name, event_id, inbox_id in found}
+    new: dict[tuple[str, str, str], int] = {}
+    for some in _parts(group):
+        found = connection.exec_driver_sql(
+            f"INSERT INTO webhook_inbox ({', '.join(_COLUMNS)}) VALUES {', '.join([one] * len(some))} "
+            "ON CONFLICT (owner, connection, event_id) DO NOTHING RETURNING owner, connection, event_id, inbox_id",
+            tuple(value for row in some for value in row),
+        )
+        new |= {(owner, name, event_id): int(inbox_id) for owner, name, event_id, inbox_id in found}
+    return new
+
+
+def _parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A statement takes 32,766 values in SQLite and 65,535 in PostgreSQL, and one delivery may hold more."""
+    return (many[begin : begin + MOST_ASKED] for begin in range(0, len(many), MOST_ASKED))
 
 
 def _note(connection: sa.Connection, changed: list[tuple[Any, ...]]) -> None:
@@ -260,12 +272,8 @@ def next_of(store: State, owner: str, name: str, most: int) -> list[dict[str, An
 
 def latest_of(store: State, owner: str, name: str, ids: Collection[str]) -> dict[tuple[str, str], int]:
     """The newest moment told of each of these records of a connection, by (entity, id): us, 0 where none was told."""
-    asked = sorted(ids)
-    found: dict[tuple[str, str], int] = {}
     with store.read() as connection:
-        for begin in range(0, len(asked), MOST_ASKED):
-            found |= _asked(connection, owner, name, asked[begin : begin + MOST_ASKED])
-    return found
+        return _asked(connection, owner, name, ids)
 
 
 def close(store: State, outcomes: Sequence[tuple[int, str, str | None]]) -> None:
