@@ -154,7 +154,8 @@ def populate(crm: Any) -> None:
         crm.put("contacts", str(number), first=f"Old{number}", email=f"p{number}@x.org")
 
 
-def torment(served: Served, pusher: Pusher, kills: int, seed: int) -> None:
+def torment(served: Served, pusher: Pusher, kills: int, seed: int) -> int:
+    """Kills pushes and checks what they leave; returns how many kills struck between an intent and its outcome."""
     dice = served.dice = random.Random(seed)
     struck = open_ones = 0
     while struck < kills:
@@ -164,7 +165,7 @@ def torment(served: Served, pusher: Pusher, kills: int, seed: int) -> None:
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             more, left_open = one_world(served, pusher, Path(folder), kills - struck, dice)
         struck, open_ones = struck + more, open_ones + left_open
-    assert open_ones >= kills // 5  # kills must strike between intent and outcome, or they prove nothing
+    return open_ones
 
 
 def one_world(served: Served, pusher: Pusher, folder: Path, kills: int, dice: random.Random) -> tuple[int, int]:
@@ -203,10 +204,10 @@ def check(crm: Any, folder: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_killed_pushes_lose_nothing_and_double_nothing(served: Served, pusher: Pusher) -> None:
-    torment(served, pusher, kills=25, seed=1)
+    assert torment(served, pusher, kills=25, seed=1) >= 25 // 5, "kills that strike elsewhere prove nothing"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_two_hundred_times(served: Served, pusher: Pusher) -> None:
-    torment(served, pusher, kills=200, seed=2)
+    assert torment(served, pusher, kills=200, seed=2) >= 200 // 5
