@@ -131,10 +131,10 @@ def record(context: Context, external: Connection, record_id: str) -> dict[str, 
     original = context.searcher.originals(owner, "contacts", [f"{external.name}:{record_id}"])
     for text in original.values():
         found |= {k: v for k, v in json.loads(text).items() if v is not None}
-    _put_fields(found, external.entities["contacts"], golden, context, owner)
+    _put_fields(found, external.entities["contacts"], golden)
     deal = _golden_deal(context, owner, external, record_id)
     if deal is not None and "deals" in external.entities:
-        _put_fields(found, external.entities["deals"], deal, context, owner)
+        _put_fields(found, external.entities["deals"], deal)
     if external.name == NAME:
         found[next((name for name in IDS if found.get(name)), IDS[0])] = record_id
     found.pop("secret", None)
@@ -161,11 +161,8 @@ def _row(context: Context, owner: Owner, query: str, values: list[Any]) -> dict[
     return dict(json.loads(rows[0][0])) if rows else None
 
 
-def _put_fields(
-    body: dict[str, Any], entity: Entity, golden: Mapping[str, Any], context: Context, owner: Owner
-) -> None:
+def _put_fields(body: dict[str, Any], entity: Entity, golden: Mapping[str, Any]) -> None:
     """Canonical values under the names that they are written to; references and computed ones are not written."""
-    del context, owner
     for name, field in entity.fields.items():
         value = golden.get(name)
         if value is None or field.sql is not None or name.endswith(("_id", "_ids")):

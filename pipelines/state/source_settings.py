@@ -1,4 +1,4 @@
-"""What an owner has set for a source: whether it is synced with all the others, how often, how long it is fresh."""
+"""What an owner has set for a source: whether it is synced with all the others, and how often."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ source_settings = Table(
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """`interval_minutes` None: synced when somebody asks; `cache_ttl_minutes` None: never called stale."""
+    """`interval_minutes` None: synced when somebody asks; `cache_ttl_minutes` is kept and shown, no more."""
 
     enabled: bool = True
     interval_minutes: int | None = None

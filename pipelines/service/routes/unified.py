@@ -169,7 +169,7 @@ def clear_cache(
 
 
 @router.post("/test/{source}")
-def test_source(source: str, request: Request, caller: CurrentCaller, context: CurrentContext) -> dict[str, Any]:
+def try_source(source: str, request: Request, caller: CurrentCaller, context: CurrentContext) -> dict[str, Any]:
     """Logs in to the CRM and reads one record."""
     known_source(context, source)
     latency = 0 if source == LOCAL else log_in(context, caller.owner, source)
