@@ -44,7 +44,8 @@ class Served:
     def __init__(self, crm: Any) -> None:
         self.crm = crm
         self.dice, self.cuts = random.Random(0), 0.0
-        self.calls_left = 0
+        self.calls_left = -1
+        self.writes_only = False
         self.reached = threading.Event()
         config = uvicorn.Config(self, host="127.0.0.1", port=0, log_level="error", lifespan="off")
         self.server = uvicorn.Server(config)
@@ -63,12 +64,16 @@ class Served:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        self.calls_left -= 1
-        if self.calls_left == 0:
-            self.reached.set()
+        self.calls_left -= scope["method"] != "GET" or not self.writes_only
+        awaited = self.calls_left == 0 and not self.reached.is_set()
         url = f"http://crm{scope['path']}?{scope['query_string'].decode()}"
         answer = await self.crm.handle_async_request(httpx.Request(scope["method"], url, content=body))
-        await asyncio.sleep(0.004)  # the work is done, the answer not yet sent: here most kills strike
+        if awaited:
+            self.reached.set()
+        if awaited and self.writes_only:
+            await receive()  # the work is done and is never answered: until the client is killed
+            return
+        await asyncio.sleep(0.004)  # the work is done, the answer not yet sent
         if self.dice.random() < self.cuts:
             self._cut(scope["client"])
             return
@@ -82,11 +87,15 @@ class Served:
             if one.transport is not None and one.transport.get_extra_info("peername") == tuple(client):
                 one.transport.abort()
 
-    def watch(self, calls: int) -> threading.Event:
-        """Set when so many more calls have come in."""
+    def watch(self, calls: int, writes_only: bool) -> threading.Event:
+        """Set when so many more calls, or calls that write, have come in; such a write gets no answer any more."""
+        self.calls_left, self.writes_only = calls, writes_only
         self.reached.clear()
-        self.calls_left = calls
         return self.reached
+
+    def leave_alone(self) -> None:
+        """From here on every call is answered."""
+        self.calls_left, self.cuts = -1, 0.0
 
     def stop(self) -> None:
         self.server.should_exit = True
@@ -176,13 +185,13 @@ def one_world(served: Served, pusher: Pusher, folder: Path, kills: int, dice: ra
     served.cuts = dice.choice([0, 0, 0.05])
     struck = left_open = 0
     for _ in range(min(kills, 8)):
-        when = served.watch(dice.randrange(1, dice.choice([6, 6, 40])))
+        when = served.watch(dice.randrange(1, dice.choice([6, 6, 40])), writes_only=dice.random() < 0.5)
         if pusher.run(folder, served.url, when, dice.uniform(0, 0.01)) != -signal.SIGKILL:
             break
         struck += 1
         with open_state(Owner("ann", folder)) as state:
             left_open += bool(intents.unsettled(state, "north"))
-    served.cuts = 0
+    served.leave_alone()
     assert [pusher.run(folder, served.url) for _ in range(2)] == [0, 0]
     check(served.crm, folder)
     return struck, left_open
