@@ -24,7 +24,10 @@ source_settings = Table(
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """`interval_minutes` None: synced when somebody asks; `cache_ttl_minutes` is kept and shown, no more."""
+    """`interval_minutes` None: synced when somebody asks.
+
+    `cache_ttl_minutes`: who reads older records than that makes the service pull them again; None: nobody does.
+    """
 
     enabled: bool = True
     interval_minutes: int | None = None

@@ -21,6 +21,7 @@ from pipelines.service.routing import router as make_router
 from pipelines.service.search.find import Hit
 from pipelines.service.syncing import Synced, sync
 from pipelines.service.unified import clearing, records, searching, statuses
+from pipelines.service.unified.freshness import sync_if_stale
 from pipelines.service.unified.source_settings import change_settings, settings_of, told
 from pipelines.state import source_settings
 
@@ -48,6 +49,7 @@ GUARDS = {PREFIX: guard}
 def cached_data(caller: CurrentCaller, context: CurrentContext, source: Source = None) -> Response:
     """What was pulled, and what is entered here, by source."""
     names = [source] if source is not None and known_source(context, source) else statuses.shown(context, caller.owner)
+    sync_if_stale(context, caller.owner, names)
     known = statuses.statuses(context, caller.owner, names)
 
     def parts() -> Iterator[str]:
@@ -227,6 +229,7 @@ def _page(
 ) -> Response:
     if source is not None:
         known_source(context, source)
+    sync_if_stale(context, caller.owner, [source] if source is not None else statuses.shown(context, caller.owner))
     after = records.key_of(cursor) if cursor else ""
     found = records.hits(context, caller.owner, entity, source=source, after=after, limit=limit)
 
