@@ -23,15 +23,12 @@ import pytest
 from pipelines.extract.run import extract
 
 PROGRAM = """
-    import importlib.util, sys
+    import sys
     from dataclasses import replace
     from pathlib import Path
-    spec = importlib.util.spec_from_file_location("extract_memory", sys.argv[1])
-    memory = importlib.util.module_from_spec(spec)
-    sys.modules["extract_memory"] = memory
-    spec.loader.exec_module(memory)
+    import extract_memory as memory
     from pipelines.extract.run import extract
-    connection = memory.connection(Path(sys.argv[2]), wire={"base_url": sys.argv[3]})
+    connection = memory.connection(Path(sys.argv[1]), wire={"base_url": sys.argv[2]})
     print("reading", flush=True)
     extract(connection)
     print("done", flush=True)
@@ -69,19 +66,18 @@ def crm() -> Iterator[dict[str, Any]]:
     server.shutdown()
 
 
-def start(memory: ModuleType, folder: Path, url: str, first: str = "") -> subprocess.Popen[str]:
+def start(folder: Path, url: str, first: str = "") -> subprocess.Popen[str]:
     root = Path(__file__).resolve().parents[2]
     command = [
         sys.executable,
         "-c",
         textwrap.dedent(first) + textwrap.dedent(PROGRAM),
-        str(memory.__file__),
         str(folder),
         url,
     ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests' / 'kit'}"},
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "reading\n"
@@ -98,7 +94,7 @@ def check(memory: ModuleType, connection: Any, crm: dict[str, Any]) -> None:
 def test_killed_while_pages_are_read(memory: ModuleType, tmp_path: Path, crm: dict[str, Any]) -> None:
     connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
     crm["seconds"] = 0.1
-    process = start(memory, tmp_path, crm["url"])
+    process = start(tmp_path, crm["url"])
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -112,13 +108,13 @@ def test_killed_at_any_instant(memory: ModuleType, tmp_path: Path, crm: dict[str
     connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
     dice = random.Random(7)
     begun = time.monotonic()
-    start(memory, tmp_path, crm["url"]).communicate()
+    start(tmp_path, crm["url"]).communicate()
     usual = time.monotonic() - begun
     unfinished = 0
     for round_ in range(10):
         for record in dice.sample(crm["records"], 20):
             record["name"] = f"r{round_}-{dice.random()}"
-        process = start(memory, tmp_path, crm["url"])
+        process = start(tmp_path, crm["url"])
         time.sleep(dice.random() * usual * 0.7)
         process.send_signal(signal.SIGKILL)
         said, _ = process.communicate()
@@ -147,7 +143,7 @@ def test_a_crash_between_commit_and_its_note_doubles_nothing(
     memory: ModuleType, tmp_path: Path, crm: dict[str, Any]
 ) -> None:
     connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
-    process = start(memory, tmp_path, crm["url"], CUT_AFTER_COMMIT)
+    process = start(tmp_path, crm["url"], CUT_AFTER_COMMIT)
     process.communicate()
     assert process.returncode == 9
     assert memory.rows(connection, "select count(*) from raw.contacts") == [(60,)]

@@ -6,55 +6,25 @@ the same machine over dlt.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
+import extract_memory as memory
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from law_settings import MEMORY
 
-from pipelines.extract.load import Folder, Versions, load
+from pipelines.extract.load import load
 from pipelines.extract.run import extract
 from pipelines.wire.errors import CrmError
 
 QUIET = timedelta(minutes=30)
 LAG = 5
-SHM = Path("/dev/shm")
-
-
-def memory() -> ModuleType:
-    name = "extract_memory"
-    if name not in sys.modules:
-        path = Path(__file__).resolve().parents[1] / "extract" / "memory.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-def append(connection: Any, folder: Folder, versions: list[Versions]) -> str:
-    """Appends as dlt does, in one go."""
-    assert folder.spool.is_dir()
-    path = connection.owner.raw(connection.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(str(path)) as con:
-        con.execute("create schema if not exists raw")
-        for one in versions:
-            once = "qualify row_number() over (partition by id, hash order by seen) = 1" if one.may_repeat else ""
-            rows = f"select *, 'test' as _dlt_load_id from read_parquet({[str(f) for f in one.files]}) {once}"
-            con.execute(f"create table if not exists raw.{one.entity} as {rows} limit 0")
-            con.execute(f"insert into raw.{one.entity} {rows}")
-    return "test"
 
 
 keys = st.sampled_from([f"k{i}" for i in range(9)])
@@ -88,11 +58,11 @@ def act(crm: Any, actions: list[tuple[str, str, int]]) -> None:
         crm.now += timedelta(seconds=9 * value) if kind == "put" else timedelta()
         crm.put(key, name=f"{kind}{value}", at=crm.now - timedelta(seconds=value) if kind == "late" else None)
         if kind == "same":
-            crm.records[key]["updated_at"] = memory().iso(before + crm.skew)
+            crm.records[key]["updated_at"] = memory.iso(before + crm.skew)
 
 
 def made(tmp: Path, shape: dict[str, Any], honoured: bool, *, get: bool) -> tuple[Any, Any]:
-    crm = memory().MemoryCrm(page_size=2, **shape)
+    crm = memory.MemoryCrm(page_size=2, **shape)
     if crm.paging == "token":
         crm.order = "id"
     act(crm, [("put", f"k{i}", 0) for i in range(5)])
@@ -104,15 +74,15 @@ def made(tmp: Path, shape: dict[str, Any], honoured: bool, *, get: bool) -> tupl
     incremental = {"start_param": "updated_since", "lag": LAG, "convert": "iso_ms", "honoured": honoured}
     extract_block = {"paginator": paginators[crm.paging], "incremental": incremental}
     more = {} if get else {"get": None}
-    return crm, memory().connection(tmp, extract=extract_block, deleted={"reconcile": "1h"}, **more)
+    return crm, memory.connection(tmp, extract=extract_block, deleted={"reconcile": "1h"}, **more)
 
 
-def read(crm: Any, connection: Any, loader: Callable[..., str] = append) -> Any:
+def read(crm: Any, connection: Any, loader: Callable[..., str] = memory.append) -> Any:
     crm.calls.clear()
     return extract(connection, adapter=crm, loader=loader, allow_shrink=True, backoff=0.0)[0]
 
 
-def reconcile(crm: Any, connection: Any, loader: Callable[..., str] = append) -> None:
+def reconcile(crm: Any, connection: Any, loader: Callable[..., str] = memory.append) -> None:
     """What the passing of a day brings: everything is read, and what is missing is looked for."""
     with duckdb.connect(str(connection.owner.raw(connection.name))) as con:
         con.execute("update raw._reads set read_at = read_at - interval 2 hour")
@@ -121,7 +91,7 @@ def reconcile(crm: Any, connection: Any, loader: Callable[..., str] = append) ->
 
 
 def check_no_missed_change(shape: dict[str, Any], runs: list[Any], get: bool, loader: Callable[..., str]) -> None:
-    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         crm, connection = made(Path(folder), shape, honoured=shape["filters"], get=get)
         for actions, meanwhile, faulty in runs:
             act(crm, actions)
@@ -135,17 +105,17 @@ def check_no_missed_change(shape: dict[str, Any], runs: list[Any], get: bool, lo
             crm.faults.clear()
         crm.now += QUIET
         done = read(crm, connection, loader)
-        held = memory().current(connection)
+        held = memory.current(connection)
         assert {k: v for k, v in held.items() if k in crm.records} == crm.records
         assert done.complete
         reconcile(crm, connection, loader)
-        assert memory().current(connection) == crm.records
+        assert memory.current(connection) == crm.records
         check_conservation(connection, done)
 
 
 def check_conservation(connection: Any, done: Any) -> None:
     """L1: every record served is a version that was there, a new one, or the repetition of one."""
-    rows = memory().rows(
+    rows = memory.rows(
         connection,
         """
         select count(*), count(distinct (id, hash, seen)) from raw.contacts""",
@@ -160,14 +130,14 @@ some_runs = st.lists(run, min_size=1, max_size=2)
 @settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(shape=world, runs=some_runs, get=st.booleans())
 def test_no_change_is_missed(shape: dict[str, Any], runs: list[Any], get: bool) -> None:
-    check_no_missed_change(shape, runs, get, append)
+    check_no_missed_change(shape, runs, get, memory.append)
 
 
 @pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(shape=world, runs=some_runs, get=st.booleans())
 def test_no_change_is_missed_in_three_hundred_worlds(shape: dict[str, Any], runs: list[Any], get: bool) -> None:
-    check_no_missed_change(shape, runs, get, append)
+    check_no_missed_change(shape, runs, get, memory.append)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import random
 import signal
@@ -19,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from law_settings import MEMORY
+from push_memory_crm import MemoryCrm
 
 from pipelines.connections.owner import Owner
 from pipelines.state import intents
@@ -26,16 +27,6 @@ from pipelines.state.database import open_state
 
 TESTS = Path(__file__).resolve().parents[1]
 PEOPLE = 24
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def _memory_crm() -> Any:
-    spec = importlib.util.spec_from_file_location("push_memory_crm", TESTS / "push" / "memory_crm.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.MemoryCrm()
 
 
 class Served:
@@ -106,9 +97,9 @@ class Pusher:
     """The program that pushes, in children that are forked from it, and kills of these."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join([str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join([str(TESTS.parent), str(TESTS / "kit"), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
-            [sys.executable, str(TESTS / "push" / "crash_program.py")],
+            [sys.executable, str(TESTS / "kit" / "push_crash_program.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -152,7 +143,7 @@ def pusher() -> Iterator[Pusher]:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    server = Served(_memory_crm())
+    server = Served(MemoryCrm())
     yield server
     server.stop()
 

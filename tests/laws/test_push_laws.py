@@ -9,19 +9,18 @@ agrees with the golden record but for its own way of writing; what cannot be wri
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
+import push_memory_crm
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from push_office import THEIRS, Spec, office_of
 
 from pipelines.push import outcomes
 from pipelines.state import intents
@@ -29,22 +28,6 @@ from pipelines.state import intents
 FAULTS = ("refuse", "lost", "error", "lost_error", "throttle", "html", "truncated")
 TOWNS = 20
 """Examples in one office."""
-
-
-def _office() -> Any:
-    name = "crosswalk_push_office"
-    if name not in sys.modules:
-        path = Path(__file__).with_name("push_office.py")
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-offices = _office()
-THEIRS = offices.THEIRS
 
 
 def shout(name: str, value: Any) -> Any:
@@ -79,8 +62,8 @@ owners = st.dictionaries(
 )
 specs = st.lists(
     st.builds(
-        offices.Spec,
-        way=st.sampled_from([offices.memory.as_it_is, shout, trim, local, sort_tags, drop_notes]),
+        Spec,
+        way=st.sampled_from([push_memory_crm.as_it_is, shout, trim, local, sort_tags, drop_notes]),
         has_times=st.booleans(),
         owners=owners,
         is_batched=st.booleans(),
@@ -144,7 +127,7 @@ def busy(towns: list[Town], dice: random.Random, faults: float, edits: float) ->
 def play(seed: int, made: list[Any], numbers: range, *, faults: float, edits: float) -> tuple[list[Any], ...]:
     """Two runs in which everything happens at once, and then rest; returns what is wrong with it."""
     dice = random.Random(seed)
-    with offices.office_of(made) as office:
+    with office_of(made) as office:
         towns = [Town(office, number, seed) for number in numbers]
         for _ in range(2):
             for crm in office.crms.values():

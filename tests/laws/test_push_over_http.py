@@ -7,15 +7,14 @@ CRM agrees with the golden records, but for what the plan lists.
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from crm_office import Office
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -40,21 +39,6 @@ CRMS = (
     "zoho",
 )
 FAULTS = ("error", "drop", "throttle", "expire", "html", "truncate", "cut", "lost", "lost_error")
-
-
-def _crms_conftest() -> Any:
-    name = "crosswalk_crms_conftest"
-    if name not in sys.modules:
-        path = Path(__file__).resolve().parents[1] / "crms" / "conftest.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-Office = _crms_conftest().Office
 
 
 @pytest.fixture(autouse=True)

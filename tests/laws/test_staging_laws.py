@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from law_settings import EXAMPLES, MEMORY
+from raw_log import Version, connect, log, rows, schema
 
 from pipelines.connections.connection import Connection
 from pipelines.connections.owner import Owner
 from pipelines.staging.stage import stage
 from pipelines.warehouse.connect import open_warehouse
-
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "0"))
-"""CI asks for more examples than a developer waits for."""
-
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where a commit waits for no disk, where there is such a place."""
-KIT = Path(__file__).parents[1] / "staging" / "raw_log.py"
-if "raw_log" not in sys.modules:
-    spec = importlib.util.spec_from_file_location("raw_log", KIT)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules["raw_log"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["raw_log"])
-
-if TYPE_CHECKING:
-    from tests.staging.raw_log import Version, connect, log, rows, schema
-else:
-    from raw_log import Version, connect, log, rows, schema
 
 PEOPLE = {
     "contacts": schema(

@@ -6,23 +6,19 @@ that the laws hold for any model of identity.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import os
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import staged_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from law_settings import EXAMPLES
 
 from pipelines.unify.sources import Source
-
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "0"))
-"""CI asks for more examples than a developer waits for; laws that build several times take a part of them."""
 
 FIELDS = ("rating", "email", "phone", "do_not_call")
 LATEST = ("rating", "email", "phone")
@@ -31,24 +27,9 @@ SERIAL = itertools.count()
 TABLES = ("contacts", "contact_sources", "contact_lineage", "contact_provenance", "contact_redirects")
 
 
-def _helper() -> Any:
-    name = "crosswalk_staged_world"
-    if name not in sys.modules:
-        path = Path(__file__).resolve().parents[1] / "unify" / "staged_world.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-helper = _helper()
-
-
 def new_world(folder: Path) -> Any:
     """A warehouse that works on one thread: plans cost more than these few rows."""
-    world = helper.World(folder, helper.only("contacts", "nickname", *FIELDS), helper.by("nickname"))
+    world = staged_world.World(folder, staged_world.only("contacts", "nickname", *FIELDS), staged_world.by("nickname"))
     world.con.execute("set threads = 1")
     world.sources = [Source("a", {"contacts": frozenset({"email"})}), *map(Source, "bcd")]
     return world
@@ -91,7 +72,7 @@ def records(draw: st.DrawFn, most: int = 24, people: int = 8) -> list[Any]:
         edits = draw(st.dictionaries(st.sampled_from(FIELDS), st.tuples(moments, st.booleans()), max_size=2))
         state = draw(st.sampled_from(states))
         made.append(
-            helper.contact(
+            staged_world.contact(
                 f"{draw(st.sampled_from(CONNECTIONS))}:{serial}-{number}",
                 nickname=f"{serial}-{draw(st.integers(0, people - 1))}",
                 at=draw(moments),
@@ -217,7 +198,7 @@ def write_back(record: Any, golden: dict[str, Any], since: dict[tuple[str, str],
         if golden.get(field) is not None and record.values[field] != golden[field]:
             at = since[golden["contact_id"], field]
             record.values[field] = golden[field]
-            edits[field] = (None if at is None else (at - helper.START).days, True)
+            edits[field] = (None if at is None else (at - staged_world.START).days, True)
     record.edits, record.modified = edits, touched
 
 
@@ -243,7 +224,7 @@ def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
         world.stage(
             "contacts",
             [
-                helper.contact(key, nickname=f"{serial}-{group}", first_seen=keys.index(key))
+                staged_world.contact(key, nickname=f"{serial}-{group}", first_seen=keys.index(key))
                 for key, group in groups.items()
             ],
         )

@@ -5,45 +5,22 @@ The CRM pages by positions, the worst that can be: a record that leaves a window
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
+import extract_memory as memory
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from law_settings import EXAMPLES, MEMORY
 
 from pipelines.extract.run import extract
 
 LAG = 5
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "0"))
-SHM = Path("/dev/shm")
 DAY = 86_400
-
-
-def neighbour(name: str, path: str) -> ModuleType:
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).resolve().parents[1] / path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-def memory() -> ModuleType:
-    return neighbour("extract_memory", "extract/memory.py")
-
-
-def append(*args: Any) -> str:
-    return str(neighbour("extract_laws", "laws/test_extract_laws.py").append(*args))
 
 
 keys = st.integers(1, 40)
@@ -71,7 +48,7 @@ by = st.sampled_from(["modified", "id"])
 
 
 def made(folder: Path, shape: dict[str, Any], by: str, offsets: list[int]) -> tuple[Any, Any]:
-    crm = memory().MemoryCrm(page_size=2, paging="cursor", **shape)
+    crm = memory.MemoryCrm(page_size=2, paging="cursor", **shape)
     begun = crm.now
     for number, offset in enumerate(offsets, 1):
         crm.put(f"k{number:03}", at=begun + timedelta(seconds=offset), number=number, name="first")
@@ -88,7 +65,7 @@ def made(folder: Path, shape: dict[str, Any], by: str, offsets: list[int]) -> tu
         "windows": windows,
     }  # fmt: skip
     key = ["id"] if by == "modified" else "number"
-    return crm, memory().connection(folder, extract=block, id=key, get=None, deleted={"reconcile": "1h"})
+    return crm, memory.connection(folder, extract=block, id=key, get=None, deleted={"reconcile": "1h"})
 
 
 def act(crm: Any, actions: list[tuple[str, int, int]]) -> None:
@@ -104,15 +81,15 @@ def act(crm: Any, actions: list[tuple[str, int, int]]) -> None:
 
 def read(crm: Any, connection: Any) -> Any:
     crm.calls.clear()
-    return extract(connection, adapter=crm, loader=append, allow_shrink=True, backoff=0.0)[0]
+    return extract(connection, adapter=crm, loader=memory.append, allow_shrink=True, backoff=0.0)[0]
 
 
 def held(connection: Any) -> dict[str, Any]:
-    return {record["id"]: record for record in memory().current(connection).values()}
+    return {record["id"]: record for record in memory.current(connection).values()}
 
 
 def check(shape: dict[str, Any], by: str, offsets: list[int], runs: list[dict[int, Any]]) -> None:
-    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         crm, connection = made(Path(folder), shape, by, offsets)
         for meanwhile in runs:
             crm.hooks[:] = [lambda n, meanwhile=meanwhile: act(crm, meanwhile.get(n, []))]
@@ -168,7 +145,7 @@ def test_the_order_of_windows_does_not_matter(tmp_path: Path) -> None:
         from dataclasses import replace
 
         read(crm, replace(connection, mapping=mapping, wire=wire))
-        rows = memory().rows(connection, "select id, hash, modified from raw.contacts_current order by id")
+        rows = memory.rows(connection, "select id, hash, modified from raw.contacts_current order by id")
         left.append(rows)
     assert left[0] == left[1] == left[2]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import staged_world
 
 from pipelines.check.run import check
 from pipelines.publish.candidate import LAST, build_candidate, refresh_candidate
@@ -19,24 +18,12 @@ from pipelines.publish.swap import publish
 from pipelines.state.snapshot import snapshot
 
 
-def staged_world(project_root: Path) -> Any:
-    name = "crosswalk_staged_world"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, project_root / "tests" / "unify" / "staged_world.py")
-        assert spec
-        assert spec.loader
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 @pytest.fixture
-def world(tmp_path: Path, project_root: Path) -> Iterator[Any]:
+def world(tmp_path: Path) -> Iterator[Any]:
     """Two CRMs that share thirty of a hundred people."""
-    helper = staged_world(project_root)
-    world = helper.World(tmp_path)
-    theirs = [helper.contact(f"b:{i}", email=f"p{i}@example.org", last_name=f"Last {i}", at=2) for i in range(30)]
-    ours = [helper.contact(f"a:{i}", email=f"p{i}@example.org", last_name=f"Last {i}", at=1) for i in range(100)]
+    world = staged_world.World(tmp_path)
+    theirs = [staged_world.contact(f"b:{i}", email=f"p{i}@example.org", last_name=f"Last {i}", at=2) for i in range(30)]
+    ours = [staged_world.contact(f"a:{i}", email=f"p{i}@example.org", last_name=f"Last {i}", at=1) for i in range(100)]
     world.stage("contacts", [*ours, *theirs])
     for entity in world.schemas:
         if entity != "contacts":

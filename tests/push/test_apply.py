@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from push_warehouse import creating
 
 from pipelines.push.apply import GuardTripped
 from pipelines.push.plan import plan
@@ -78,18 +79,18 @@ def test_without_a_modification_time_the_content_is_compared(room: Any) -> None:
 
 def test_a_record_is_created_and_known_at_once(room: Any) -> None:
     room.lacking(1, email="ann@x.org", first_name="Ann")
-    done = room.push(room.connect(room.creating()))
+    done = room.push(room.connect(creating()))
     assert done.counts == {"contacts": {"done": 1, "sent": 1}}
     assert room.crm.records["contacts"]["1000"]["email"] == "ann@x.org"
     assert registry.golden_of(room.state, "contacts", ["north:1000"]) == {"north:1000": "g1"}
-    assert room.push(room.connect(room.creating())).counts == {}
+    assert room.push(room.connect(creating())).counts == {}
     assert room.crm.created.total() == 1
 
 
 def test_a_twin_is_adopted_and_not_created(room: Any) -> None:
     room.lacking(1, email="ann@x.org", first_name="Ann")
     room.crm.put("contacts", "5", email="Ann@X.org", first="Anna")
-    done = room.push(room.connect(room.creating()))
+    done = room.push(room.connect(creating()))
     assert done.counts == {"contacts": {"adopted": 1, "sent": 0}}
     assert registry.golden_of(room.state, "contacts", ["north:5"]) == {"north:5": "g1"}
     assert room.crm.created.total() == 0
@@ -103,7 +104,7 @@ def test_a_twin_that_belongs_to_somebody_else_is_not_taken(room: Any) -> None:
     room.crm.put("contacts", "5", email="family@x.org", first="Bob")
     since = pa.array([0], pa.timestamp("us", tz="UTC"))
     registry.apply(room.state, "contacts", pa.table({"record_key": ["north:5"], "golden_id": ["g9"], "since": since}))
-    done = room.push(room.connect(room.creating()))
+    done = room.push(room.connect(creating()))
     assert done.counts == {"contacts": {"failed": 1, "sent": 0}}, "told to people, not tried at every run"
     assert registry.golden_of(room.state, "contacts", ["north:5"]) == {"north:5": "g9"}
 
@@ -111,7 +112,7 @@ def test_a_twin_that_belongs_to_somebody_else_is_not_taken(room: Any) -> None:
 def test_two_with_one_key_are_not_both_created(room: Any) -> None:
     room.lacking(1, email="family@x.org", first_name="Ann")
     room.lacking(2, email="Family@x.org", first_name="Bob")
-    done = room.push(room.connect(room.creating()))
+    done = room.push(room.connect(creating()))
     assert done.counts == {"contacts": {"done": 1, "skipped": 1, "sent": 1}}
 
 
@@ -119,14 +120,14 @@ def test_ids_that_were_just_given_are_used(room: Any) -> None:
     room.lacking(1, email="ann@x.org")
     room.warehouse.record("d1", "south", "deals", "1", name="House")
     room.warehouse.golden("deals", "d1", name="House", contact_ids=["g1"])
-    room.push(room.connect(room.creating()))
+    room.push(room.connect(creating()))
     (deal,) = room.crm.records["deals"].values()
     assert deal["contactIds"] == ["1000"]
 
 
 def test_links_are_written_after_both_sides(room: Any) -> None:
     def linked(mapping: Any) -> None:
-        room.creating()(mapping)
+        creating()(mapping)
         push = mapping["entities"]["deals"]["push"]
         push["fields"] = ["name"]
         push["links"] = [{"field": "contact_ids", "add": {"method": "PUT", "path": "links/deals/{id}/{value}"}}]

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from push_warehouse import creating
 
 from pipelines.connections.connection import Connection
 from pipelines.push import outcomes
@@ -68,7 +69,7 @@ def test_faults_are_repeated_until_it_is_done(room: Any, fault: str) -> None:
     room.differing(1)
     room.lacking(2, email="ann@x.org")
     room.crm.strike = on_writes(fault, None, fault)
-    room.push(room.connect(room.creating()))
+    room.push(room.connect(creating()))
     assert room.crm.records["contacts"]["1"]["first"] == "New"
     assert list(room.crm.created.values()) == [1]
     assert intents.failures(room.state) == []
@@ -77,9 +78,9 @@ def test_faults_are_repeated_until_it_is_done(room: Any, fault: str) -> None:
 def test_without_a_key_a_lost_creation_is_uncertain_and_never_sent_again(room: Any) -> None:
     room.lacking(1, first_name="Ann")
     room.crm.strike = on_writes("lost")
-    done = room.push(room.connect(room.creating()))
+    done = room.push(room.connect(creating()))
     assert done.counts == {"contacts": {"uncertain": 1, "sent": 0}}
-    room.push(room.connect(room.creating()))
+    room.push(room.connect(creating()))
     assert room.crm.created.total() == 1
     assert [one["status"] for one in intents.failures(room.state)] == ["uncertain"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from push_warehouse import creating
 
 from pipelines.connections.connection import Connection
 from pipelines.push.plan import plan
@@ -35,7 +36,7 @@ def test_an_interrupted_update_is_read_back(room: Any) -> None:
 
 def test_an_interrupted_creation_is_found_and_adopted(room: Any) -> None:
     room.lacking(1, email="ann@x.org", first_name="Ann")
-    connection = room.connect(room.creating())
+    connection = room.connect(creating())
     interrupted(room, connection)
     room.recover(connection)
     assert registry.golden_of(room.state, "contacts", ["north:1000"]) == {"north:1000": "g1"}
@@ -45,7 +46,7 @@ def test_an_interrupted_creation_is_found_and_adopted(room: Any) -> None:
 
 def test_an_interrupted_creation_that_never_arrived_is_sent_again(room: Any) -> None:
     room.lacking(1, email="ann@x.org", first_name="Ann")
-    connection = room.connect(room.creating())
+    connection = room.connect(creating())
     interrupted(room, connection)
     room.crm.records["contacts"].clear()
     room.crm.created.clear()

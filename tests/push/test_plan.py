@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from push_warehouse import creating, rows
 
-from pipelines.push.planned import Plan, PlanError, load_plan
+from pipelines.push.planned import PlanError, load_plan
 from pipelines.state.database import State
 
-Rows = list[tuple[Any, ...]]
 DAY = 86_400_000_000
-
-
-def rows(made: Plan, *names: str) -> Rows:
-    names = names or ("action", "record_key", "field", "old", "new", "why")
-    return [tuple(row[name] for name in names) for row in made.rows.to_pylist()]
-
-
-def creating(policy: str) -> Callable[[Any], None]:
-    def change(mapping: Any) -> None:
-        mapping["entities"]["contacts"]["push"]["create"] = policy
-
-    return change
 
 
 def test_a_field_that_differs_is_updated_and_says_where_it_comes_from(warehouse: Any, planned: Any) -> None:

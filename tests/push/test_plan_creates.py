@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from push_warehouse import creating
 
 from pipelines.state import intents, ledger
 from pipelines.state.database import State
 from pipelines.state.intents import Intent
 from pipelines.state.ledger import Outcome
 
-Rows = list[tuple[Any, ...]]
 DAY = 86_400_000_000
-
-
-def creating(policy: str) -> Callable[[Any], None]:
-    def change(mapping: Any) -> None:
-        mapping["entities"]["contacts"]["push"]["create"] = policy
-
-    return change
 
 
 @pytest.mark.parametrize(
@@ -32,7 +24,7 @@ def test_create_policies(warehouse: Any, planned: Any, connect: Any, policy: str
     warehouse.golden("contacts", "g1", first_name="Ann")
     warehouse.record("g2", "local", "contacts", "1", last_name="Lee")
     warehouse.golden("contacts", "g2", last_name="Lee")
-    made = planned(connect(creating(policy)))
+    made = planned(connect(creating(policy, ["contacts"])))
     assert [row["golden_id"] for row in made.rows.to_pylist()] == created
     assert {row["action"] for row in made.rows.to_pylist()} <= {"create"}
     assert made.rows.num_rows == 0 or made.rows.to_pylist()[0]["record_key"] is None

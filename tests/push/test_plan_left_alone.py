@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from push_warehouse import creating, rows
+
 from pipelines.push.guards import baseline, is_at_rest
-from pipelines.push.planned import Plan
 from pipelines.state import baselines, intents, ledger, pins
 from pipelines.state.database import State
 from pipelines.state.intents import Change, Intent
 from pipelines.state.ledger import Outcome
 
-Rows = list[tuple[Any, ...]]
 DAY = 86_400_000_000
-
-
-def rows(made: Plan, *names: str) -> Rows:
-    names = names or ("action", "record_key", "field", "old", "new", "why")
-    return [tuple(row[name] for name in names) for row in made.rows.to_pylist()]
-
-
-def creating(policy: str) -> Callable[[Any], None]:
-    def change(mapping: Any) -> None:
-        mapping["entities"]["contacts"]["push"]["create"] = policy
-
-    return change
 
 
 def settle(state: State, key: str, field: str, sent: str, kept: str | None) -> None:

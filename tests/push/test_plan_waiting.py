@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+from push_warehouse import creating, rows
 
 from pipelines.push.planned import Plan
 from pipelines.state import controls, intents, ledger
@@ -12,20 +13,7 @@ from pipelines.state.database import State, now_us
 from pipelines.state.intents import Intent
 from pipelines.state.ledger import Outcome
 
-Rows = list[tuple[Any, ...]]
 DAY = 86_400_000_000
-
-
-def rows(made: Plan, *names: str) -> Rows:
-    names = names or ("action", "record_key", "field", "old", "new", "why")
-    return [tuple(row[name] for name in names) for row in made.rows.to_pylist()]
-
-
-def creating(policy: str) -> Callable[[Any], None]:
-    def change(mapping: Any) -> None:
-        mapping["entities"]["contacts"]["push"]["create"] = policy
-
-    return change
 
 
 def test_switches_block_and_show(warehouse: Any, planned: Any, connect: Any, state: State) -> None:

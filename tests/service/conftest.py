@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -14,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import jwt
+import own_postgres
 import pytest
 from starlette.testclient import TestClient
 
@@ -60,25 +59,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", getattr(metafunc.module, "STORES", STORES), indirect=True)
 
 
-def _postgres() -> ModuleType:
-    name = "service_postgres"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("postgres.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A PostgreSQL server for this session: its URL without a database."""
-    module = _postgres()
     with ExitStack() as running:
         try:
-            url = running.enter_context(module.server())
-        except module.NotHere as problem:
+            url = running.enter_context(own_postgres.server())
+        except own_postgres.NotHere as problem:
             pytest.skip(f"no tests on PostgreSQL: {problem}")
         yield url
 
@@ -90,7 +77,7 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "sqlite":
         return "sqlite"
     server = request.getfixturevalue("postgres")
-    _postgres().empty(server)
+    own_postgres.empty(server)
     monkeypatch.setenv("DATABASE_URL", f"{server}/postgres")
     return "postgres"
 

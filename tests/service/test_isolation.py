@@ -6,15 +6,14 @@ Every route of the service is called here. One that is added without a line in `
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+from published_world import publish_world
 from starlette.testclient import TestClient
 
 from pipelines.connections.connection import Settings
@@ -38,15 +37,6 @@ OF_NOBODY = {  # callers of these are no users: they are proven by other means, 
     "/api/external/webhook", "/api/external/fetch", "/api/external/push/{record_id}", "/api/external/polling/start",
     "/api/external/polling/stop", "/api/external/status",
 }  # fmt: skip
-
-
-def load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -84,7 +74,6 @@ def world(serve: Any, bearer: Any, context_of: Any, monkeypatch: pytest.MonkeyPa
     # nothing is unified beside the calls of the test, and processes only say for whom they would work
     monkeypatch.setattr(Background, "changed", lambda *_, **__: None)
     monkeypatch.setattr(runner, "command_of", _quick)
-    publish_world = load("published_world").publish_world
     with serve(JWT_SECRET=JWT_SECRET, ENCRYPTION_KEY=KEY) as client:
         context = context_of(client)
         found = World(client, bearer("ann"), bearer("bob"))

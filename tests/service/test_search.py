@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published_world import publish_world
 
 from pipelines.connections.owner import Owner
 from pipelines.mapping.load import load_schemas
@@ -20,16 +20,6 @@ from pipelines.service.search.find import Searcher, _is_slip, folded
 HERE = Path(__file__).parent
 
 
-def load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-publish_world = load("published_world").publish_world
 SCHEMAS = load_schemas(HERE.parents[1] / "schemas")
 
 PEOPLE = [

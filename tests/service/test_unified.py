@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from published_world import publish_world
 from starlette.testclient import TestClient
 
 from pipelines.service.background import Background
@@ -43,14 +42,9 @@ DEALS = [
 @pytest.fixture
 def client(serve: Any, context_of: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(Background, "changed", lambda *_, **__: None)
-    spec = importlib.util.spec_from_file_location("published_world", Path(__file__).parent / "published_world.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules["published_world"] = world = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(world)
     with serve(JWT_SECRET="a secret of the tests, thirty-two bytes or more") as started:
         context = context_of(started)
-        world.publish_world(context.owner_of("ann"), context.schemas, contacts=PEOPLE, deals=DEALS)
+        publish_world(context.owner_of("ann"), context.schemas, contacts=PEOPLE, deals=DEALS)
         yield started
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import own_postgres
 import pyarrow as pa
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -26,20 +26,14 @@ from pipelines.state.ledger import Outcome
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of TEST_DATABASE_URL, or of a server of our own (`tests/service/postgres.py`)."""
+    """The address of TEST_DATABASE_URL, or of a server of our own (`tests/kit/own_postgres.py`)."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
-    path = Path(__file__).parents[1] / "service" / "postgres.py"
-    spec = importlib.util.spec_from_file_location("state_postgres", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with ExitStack() as running:
         try:
-            found = running.enter_context(module.server())
-        except module.NotHere as problem:
+            found = running.enter_context(own_postgres.server())
+        except own_postgres.NotHere as problem:
             pytest.skip(f"no tests on PostgreSQL: {problem}")
         yield f"{found}/postgres"
 

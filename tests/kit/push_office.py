@@ -7,12 +7,9 @@ another. Many towns share an office because a run costs nearly the same for one 
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import itertools
 import json
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import push_memory_crm as memory
 import pyarrow as pa
 import sqlalchemy as sa
+import staged_world
+from law_settings import MEMORY
 
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
@@ -42,8 +42,6 @@ from pipelines.unify.sources import source_of
 from pipelines.warehouse.connect import SCHEMAS as ROOMS
 from pipelines.wire.limiter import Limiter
 
-TESTS = Path(__file__).resolve().parents[1]
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 THEIRS = {
     "nickname": "nick",
     "company": "town",
@@ -55,19 +53,6 @@ THEIRS = {
 }
 
 
-def module(path: str) -> Any:
-    """A helper of the tests, which are no package."""
-    name = f"crosswalk_{Path(path).stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, TESTS / path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-memory, staged_world = module("push/memory_crm.py"), module("unify/staged_world.py")
 SCHEMAS = staged_world.only("contacts", *THEIRS)
 
 

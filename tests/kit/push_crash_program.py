@@ -4,7 +4,6 @@ push run. It prints the child's process id, and after a second line the child's 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any
 
 import duckdb
 import orjson
+from push_warehouse import MAPPING, Warehouse
 
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
@@ -24,23 +24,12 @@ from pipelines.staging.read_back import RecordReader
 from pipelines.state import registry, runs
 from pipelines.state.database import State, open_state
 
-HERE = Path(__file__).parent
 PEOPLE = 24
 
 
-def kit() -> Any:
-    """The helpers of the other push tests."""
-    spec = importlib.util.spec_from_file_location("push_conftest", HERE / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def connection_to(url: str, owner: Owner, mapping: dict[str, Any]) -> Connection:
+def connection_to(url: str, owner: Owner) -> Connection:
     """Everybody is created; half of the people have an e-mail address to be found by."""
-    mapping = orjson.loads(orjson.dumps(mapping))
+    mapping = orjson.loads(orjson.dumps(MAPPING))
     mapping["connection"] |= {"base_url": url, "concurrency": 4}
     del mapping["entities"]["deals"]
     contacts = mapping["entities"]["contacts"]
@@ -67,16 +56,16 @@ def fill(warehouse: Any, state: State, reader: RecordReader, records: list[dict[
         warehouse.golden("contacts", f"g{number}", **values)
 
 
-def run(owner: Owner, url: str, helpers: Any, schemas: Any) -> None:
+def run(owner: Owner, url: str, schemas: Any) -> None:
     """Settles what is open, reads the CRM, plans and applies."""
-    connection = connection_to(url, owner, helpers.MAPPING)
+    connection = connection_to(url, owner)
     reader = RecordReader(connection, schemas)
     with open_state(owner) as state:
         recover(connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
         with urllib.request.urlopen(f"{url}/contacts", timeout=30) as answer:
             records = orjson.loads(answer.read())["contacts"]
         with duckdb.connect(config={"threads": 1}) as con:
-            warehouse = helpers.Warehouse(con, schemas)
+            warehouse = Warehouse(con, schemas)
             fill(warehouse, state, reader, records)
             made = plan(connection, con, state, schemas)
             apply(made, connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
@@ -84,13 +73,13 @@ def run(owner: Owner, url: str, helpers: Any, schemas: Any) -> None:
 
 def main() -> None:
     """One child for each pair of lines."""
-    helpers, schemas = kit(), {"contacts": load_schemas(HERE.parents[1] / "schemas")["contacts"]}
+    schemas = {"contacts": load_schemas(Path(__file__).parents[2] / "schemas")["contacts"]}
     for line in sys.stdin:
         folder, url = line.split()
         child = os.fork()
         if child == 0:
             try:
-                run(Owner("ann", Path(folder)), url, helpers, schemas)
+                run(Owner("ann", Path(folder)), url, schemas)
                 os._exit(0)
             except BaseException:  # noqa: BLE001 - a forked child must not return into the parent's loop
                 import traceback

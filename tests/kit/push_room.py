@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pipelines.connections.connection import Connection
@@ -45,16 +44,6 @@ class Room:
             connection, self.state, self.schemas, reader, run_id=f"r{self.runs}", limiter=Limiter([]),
             transport=self.crm, backoff=0.001,
         )  # fmt: skip
-
-    @staticmethod
-    def creating(policy: str = "all") -> Callable[[Any], None]:
-        """Changes a mapping so that it may create."""
-
-        def change(mapping: Any) -> None:
-            for entity in mapping["entities"].values():
-                entity["push"]["create"] = policy
-
-        return change
 
     def differing(self, number: int, **values: Any) -> None:
         """A record that lacks what its golden record has."""

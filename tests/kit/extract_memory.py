@@ -19,6 +19,7 @@ from requests.exceptions import ConnectionError as NoConnection
 
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
+from pipelines.extract.load import Folder, Versions
 from pipelines.mapping.language import Mapping
 
 BASE = "http://crm.test/v1"
@@ -213,3 +214,18 @@ def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
 
 
 __all__ = ["BASE", "START", "MemoryCrm", "NoConnection", "connection", "current", "iso", "rows"]
+
+
+def append(connection: Connection, folder: Folder, versions: list[Versions]) -> str:
+    """Appends as dlt does, in one go."""
+    assert folder.spool.is_dir()
+    path = connection.owner.raw(connection.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(path)) as con:
+        con.execute("create schema if not exists raw")
+        for one in versions:
+            once = "qualify row_number() over (partition by id, hash order by seen) = 1" if one.may_repeat else ""
+            rows = f"select *, 'test' as _dlt_load_id from read_parquet({[str(f) for f in one.files]}) {once}"
+            con.execute(f"create table if not exists raw.{one.entity} as {rows} limit 0")
+            con.execute(f"insert into raw.{one.entity} {rows}")
+    return "test"
