@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from pipelines.commands import deriving, rest
 from pipelines.commands.exits import Exit, Stop
+from pipelines.commands.owners import service_in
 from pipelines.connections.locks import lock
-from pipelines.connections.owner import SERVICE_OWNER, Owner
+from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def _erase_webhooks(owner: Owner, person: Person) -> int:
     from pipelines.state.database import open_state
     from pipelines.state.erasing import erase_webhooks
 
-    service = Owner(SERVICE_OWNER, owner.data_dir)
-    if not service.state.exists() and not os.environ.get("DATABASE_URL"):
+    service = service_in(owner.data_dir)
+    if service is None:
         return 0
     with open_state(service) as store:
         return erase_webhooks(store, owner.name, person)

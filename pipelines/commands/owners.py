@@ -16,6 +16,11 @@ def owners_with_state(data_dir: Path | None) -> list[Owner]:
     return [owner for owner in found if owner.name != SERVICE_OWNER]
 
 
+def service_in(data: Path) -> Owner | None:
+    """The service itself, where it has ever run on this data."""
+    return next((owner for owner in owners_in(data) if owner.name == SERVICE_OWNER), None)
+
+
 def owners_in(data: Path) -> list[Owner]:
     """Everybody whose state is there, the service itself among them.
 

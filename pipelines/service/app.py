@@ -28,6 +28,7 @@ ROUTES = (
     "connectors",
     "external",
     "webhooks",
+    "set_aside",
     "jobs",
     "schedules",
     "forgetting",

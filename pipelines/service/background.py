@@ -11,13 +11,13 @@ from pipelines.service.jobs import store as jobs_store
 from pipelines.service.jobs.kinds import FORGET, REFRESH, SYNC, TIDY
 from pipelines.service.jobs.runner import Runner
 from pipelines.service.jobs.store import Job
-from pipelines.service.resolving import Connections
 from pipelines.service.schedules import Scheduler
 from pipelines.service.unified.freshness import unify_soon
 from pipelines.service.webhooks import inbox
 from pipelines.service.webhooks.drain_process import DrainProcess
 from pipelines.service.webhooks.draining import Drainer
 from pipelines.service.webhooks.inbox import Inbox
+from pipelines.state import set_aside
 from pipelines.state.database import now_us
 
 if TYPE_CHECKING:
@@ -31,19 +31,17 @@ class Background:
     """The workers of one service; there is one of it while the service runs: `context.background`.
 
     Attributes:
-        connections: by owner and name, kept for some seconds.
         inbox: what arrives; jobs: what runs.
     """
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.connections = Connections(context)
         self.jobs = Runner(context, self._job_ended)
         self._drainer: Drainer | DrainProcess = DrainProcess(context)
         if context.settings.webhook_worker == "thread":
-            self._drainer = Drainer(context, self.connections, self.changed)
+            self._drainer = Drainer(context, context.connections, self.changed)
         self.inbox = Inbox(context.store, self._drainer.wake)
-        self._scheduler = Scheduler(context, self.jobs.wake, self._once_a_day)
+        self._scheduler = Scheduler(context, self.jobs.wake, self._now_and_then)
 
     def start(self) -> None:
         """Begins; what an earlier service left is taken up."""
@@ -63,6 +61,16 @@ class Background:
         """Something came in by itself; see `freshness.unify_soon`."""
         unify_soon(self.context, owner, connection, needs_reading)
         self.jobs.wake()
+
+    def take_in(self) -> None:
+        """Webhooks wait that nobody has just sent: those that are tried again."""
+        self._drainer.wake()
+
+    def _now_and_then(self) -> None:
+        set_aside.try_due(self.context.store)
+        if inbox.waiting(self.context.store):
+            self.take_in()
+        self._once_a_day()
 
     def _once_a_day(self) -> None:
         """What is no longer needed goes, in a process of its own."""

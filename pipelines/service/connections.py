@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,40 +111,21 @@ def resolve_for(context: Context, owner: Owner | str, name: str) -> Connection:
 
 def connected(context: Context, owner: Owner) -> list[str]:
     """Names of the sources that the owner can sync: what they connected, and what the operator configured for them."""
-    state, found = context.state_of(owner), []
-    theirs = {one.provider for one in service_connections.load(state)}
-    for name in sources(context):
-        if name == LOCAL:
-            continue
-        if name in theirs or _is_configured(context, owner, name):
-            found.append(name)
-    return found
-
-
-KEPT_SECONDS = 10.0
-_configured: dict[tuple[Path, str, str], tuple[float, bool]] = {}
+    theirs = {one.provider for one in service_connections.load(context.state_of(owner))}
+    is_served = owner.name in (context.settings.default_owner, SANDBOX_OWNER) or _has_settings(context, owner)
+    named = [name for name in sources(context) if name != LOCAL]
+    return [name for name in named if name in theirs or (is_served and _is_configured(context, owner, name))]
 
 
 def _is_configured(context: Context, owner: Owner, name: str) -> bool:
-    """Whether the operator has configured it for this owner; remembered for some seconds."""
-    key = context.data_dir, owner.name, name
-    moment, found = _configured.get(key, (float("-inf"), False))
-    if time.monotonic() - moment > KEPT_SECONDS:
-        found = _looks_configured(context, owner, name)
-        _configured[key] = (time.monotonic(), found)
-    return found
-
-
-def _looks_configured(context: Context, owner: Owner, name: str) -> bool:
-    if owner.name not in (context.settings.default_owner, SANDBOX_OWNER) and not _has_settings(context, owner):
-        return False
-    if stands_for(name, context.environment, context.project) is not None:
-        return False
+    """Whether the operator has configured it for this owner."""
     try:
-        found = resolve_for(context, owner, name)
-        return not (found.wire.base_url or "").startswith(UNKNOWN_ADDRESS.rstrip("/"))
+        found = context.connections(owner.name, name)
     except (SettingsError, MappingErrors):
         return False
+    if (found.wire.base_url or "").startswith(UNKNOWN_ADDRESS.rstrip("/")):
+        return False
+    return not found.mapping.connection.instead or stands_for(name, context.environment, context.project) is None
 
 
 def _has_settings(context: Context, owner: Owner) -> bool:

@@ -21,6 +21,7 @@ from pipelines.service.metrics import Metrics
 from pipelines.service.owners import owner_name
 from pipelines.service.published import Published
 from pipelines.service.rate_limits import RateLimits
+from pipelines.service.resolving import Connections
 from pipelines.service.search.find import Searcher
 from pipelines.service.settings import ServiceSettings, from_environment
 from pipelines.state.database import State, open_state
@@ -41,6 +42,7 @@ class Context:
         sandbox: the emulated CRMs, where the service runs on them.
         published: what was pulled and unified, by owner; searcher: the indexes beside it.
         address: where the service listens, such as http://127.0.0.1:8000; empty where it is not known.
+        connections: those of all owners, by owner and name, ready to use.
         background: what works beside the calls, while it does.
     """
 
@@ -56,9 +58,13 @@ class Context:
     published: Published = field(default_factory=Published, repr=False)
     searcher: Searcher = field(default_factory=Searcher, repr=False)
     background: Any = None
+    connections: Connections = field(init=False, repr=False)
     _states: OrderedDict[str, State] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _schemas: dict[str, CanonicalEntity] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.connections = Connections(self)
 
     @property
     def data_dir(self) -> Path:

@@ -16,7 +16,6 @@ from pipelines.mapping.language import Entity, FieldMapping
 from pipelines.mapping.problems import MappingErrors
 from pipelines.mapping.words import places
 from pipelines.push.paths import put
-from pipelines.service.connections import resolve_for
 from pipelines.service.errors import ServiceError
 from pipelines.state import registry
 
@@ -53,9 +52,7 @@ def connection(context: Context, name: str) -> Connection:
         ServiceError: 503, it is not configured.
     """
     try:
-        if context.background is not None:
-            return context.background.connections(owner_of(context).name, name)  # type: ignore[no-any-return]
-        return resolve_for(context, owner_of(context), name)
+        return context.connections(owner_of(context).name, name)
     except (SettingsError, MappingErrors) as problem:
         said = context.redactor.text(problem).splitlines()[0]
         raise ServiceError(503, "External CRM is not configured", details=said) from None

@@ -1,4 +1,4 @@
-"""Connections by owner and name, kept for some minutes: a webhook is proven without reading a mapping each time.
+"""Connections by owner and name, kept for some minutes, so that no call has to read mappings first.
 
 What is kept is looked up again behind the callers' backs before it grows old, so that none of them waits for it.
 """
@@ -18,7 +18,7 @@ from pipelines.service.connections import resolve_for
 if TYPE_CHECKING:
     from pipelines.service.context import Context
 
-KEPT_SECONDS, FRESH_SECONDS = 300.0, 60.0
+KEPT_SECONDS, FRESH_SECONDS, REFUSED_SECONDS = 300.0, 60.0, 10.0
 MOST_KEPT = 1_000
 Found = Connection | SettingsError | MappingErrors
 
@@ -49,12 +49,13 @@ class Connections:
         with self._lock:
             moment, found = self._kept.get((owner, name), (float("-inf"), None))
             age = time.monotonic() - moment
-            is_stale = found is not None and age > FRESH_SECONDS and (owner, name) not in self._renewed
+            is_stale = isinstance(found, Connection) and age > FRESH_SECONDS and (owner, name) not in self._renewed
             if is_stale:
                 self._renewed.add((owner, name))
         if is_stale:
             threading.Thread(target=self._renew, args=(owner, name), daemon=True).start()
-        return found if age < KEPT_SECONDS else None
+        # what cannot be used may have been mended, and who calls at random must not cost a look each
+        return found if age < (KEPT_SECONDS if isinstance(found, Connection) else REFUSED_SECONDS) else None
 
     def forget(self, owner: str, name: str) -> None:
         """The connection was changed."""

@@ -56,7 +56,7 @@ def submitted(context: Context) -> list[Job]:
 SYNC = ("sync", "mri_vault", '{"push": "off", "scheduled": true}')
 
 
-@pytest.mark.parametrize("path", ["/cached-data", "/cached-data?source=mri_vault", "/contacts", "/deals?source=mri_vault"])
+@pytest.mark.parametrize("path", ["/cached-data", "/cached-data?source=mri_vault", "/contacts", "/deals"])
 def test_reading_what_is_too_old_pulls_it_again(
     client: TestClient, call: Callable[..., Any], context_of: Any, path: str
 ) -> None:

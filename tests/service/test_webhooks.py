@@ -98,7 +98,7 @@ def current(project: Project, connection: str, entity: str = "contacts") -> dict
 
 
 def pull(context: Context) -> Any:
-    connection = context.background.connections("default", "follow_up_boss")
+    connection = context.connections("default", "follow_up_boss")
     return extract(connection, backoff=0.01)
 
 

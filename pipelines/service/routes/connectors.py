@@ -23,7 +23,7 @@ from pipelines.service.probing import tried
 from pipelines.service.routing import router as make_router
 from pipelines.service.syncing import Synced, sync
 from pipelines.service.unified.statuses import moment, statuses
-from pipelines.state import service_connections
+from pipelines.state import service_connections, set_aside
 
 PREFIX = "/api/integrations/crm"
 GUARDS = {PREFIX: jwt_guard}
@@ -238,9 +238,10 @@ def _check_fields(context: Context, provider: str, fields: dict[str, dict[str, A
 
 
 def _changed(context: Context, caller: Caller, provider: str) -> None:
-    """What is remembered of the connection is read anew."""
-    if context.background is not None:
-        context.background.connections.forget(caller.owner.name, provider)
+    """What is remembered of the connection is read anew; webhooks that nobody could map before are tried again."""
+    context.connections.forget(caller.owner.name, provider)
+    if set_aside.try_again(context.store, caller.owner.name, provider) and context.background is not None:
+        context.background.take_in()
 
 
 def _number(done: Synced, provider: str, entity: str, direction: str) -> int:

@@ -77,7 +77,7 @@ async def _receive(named: str | None, name: str, request: Request) -> Response:
     try:
         if not _NAME.fullmatch(name) or "\x00" in owner:
             raise BadSignature("there is no such connection")
-        connection = await _connection(workers, owner, name)
+        connection = await _connection(context, owner, name)
         webhook = connection.mapping.webhook
         if webhook is None:
             raise BadSignature("the mapping has no webhook")
@@ -97,11 +97,11 @@ async def _receive(named: str | None, name: str, request: Request) -> Response:
     return JSONResponse({"success": True, "stored": len(outcomes) - duplicates, "duplicates": duplicates})
 
 
-async def _connection(workers: Background, owner: str, name: str) -> Connection:
-    kept = workers.connections.kept(owner, name)
+async def _connection(context: Context, owner: str, name: str) -> Connection:
+    kept = context.connections.kept(owner, name)
     if isinstance(kept, Connection):
         return kept
-    return await run_in_threadpool(workers.connections, owner, name)
+    return await run_in_threadpool(context.connections, owner, name)
 
 
 def _delivery(request: Request, body: bytes, context: Context) -> Delivery:

@@ -1,4 +1,4 @@
-"""What keeps records fresh between the schedules: what came by itself is unified soon, what grew old is pulled again."""
+"""Freshness between the schedules: what came by itself is unified soon, what grew old is pulled again."""
 
 from __future__ import annotations
 

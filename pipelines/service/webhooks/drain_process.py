@@ -92,7 +92,6 @@ def main() -> None:
     from pipelines.connections.resolve import SANDBOX_OWNER
     from pipelines.sandbox.handle import find
     from pipelines.service.context import open_context
-    from pipelines.service.resolving import Connections
     from pipelines.service.webhooks.draining import Drainer
 
     parser = argparse.ArgumentParser()
@@ -107,7 +106,7 @@ def main() -> None:
     ended = threading.Event()
     threading.Thread(target=_watch, args=(ended,), daemon=True).start()
     with context.redactor.in_all_logs():
-        drainer = Drainer(context, Connections(context), lambda *taken: unify_soon(context, *taken))
+        drainer = Drainer(context, context.connections, lambda *taken: unify_soon(context, *taken))
         _until(ended, context, drainer.drain)
     context.store.close()
 

@@ -27,7 +27,8 @@ from pipelines.service.connections import allowed
 from pipelines.service.guarded_calls import GuardedAdapter
 from pipelines.service.webhooks import inbox
 from pipelines.service.webhooks.events import Meaning, Unmappable, meaning
-from pipelines.state import service_connections
+from pipelines.state import service_connections, set_aside
+from pipelines.state.set_aside import SET_ASIDE
 
 if TYPE_CHECKING:
     from pipelines.extract.told import Told
@@ -120,6 +121,7 @@ class Drainer:
             batch = _Batch(connection)
             for event in events:
                 batch.add(event)
+            set_aside.note_told(self._context.store, owner, name, batch.late)
             batch.sort_out(inbox.latest_of(self._context.store, owner, name, batch.told_ids))
             batch.take(self._context.state_of(connection.owner), self._adapter(connection))
         except (SettingsError, MappingErrors) as problem:
@@ -145,7 +147,7 @@ class Drainer:
         return GuardedAdapter(allowed(self._context), connection.wire.concurrency)
 
     def _set_aside(self, events: list[dict[str, Any]], reason: str) -> int:
-        inbox.close(self._context.store, [(e["inbox_id"], inbox.SET_ASIDE, reason) for e in events])
+        inbox.close(self._context.store, [(e["inbox_id"], SET_ASIDE, reason) for e in events])
         return len(events)
 
     def _postpone(self, owner: str, name: str, problem: Exception) -> None:
@@ -158,12 +160,18 @@ class Drainer:
 
 @dataclass
 class _Batch:
-    """What one connection's waiting events ask for. `outcomes`: (inbox_id, status, reason)."""
+    """What one connection's waiting events ask for.
+
+    Attributes:
+        outcomes: (inbox_id, status, reason).
+        late: of records in events that were set aside before: the newest moment that these tell, by (entity, id).
+    """
 
     connection: Connection
     told: dict[str, Told] = field(default_factory=dict)
     sent: list[tuple[str, str, Any, int | None, int]] = field(default_factory=list)
     outcomes: list[tuple[int, str, str | None]] = field(default_factory=list)
+    late: dict[tuple[str, str], int] = field(default_factory=dict)
     has_taken: bool = False
     needs_reading: bool = False
 
@@ -174,13 +182,16 @@ class _Batch:
             meant = meaning(self.connection.mapping, json.loads(event["body"]))
             self._check(meant)
         except Unmappable as problem:
-            self.outcomes.append((inbox_id, inbox.SET_ASIDE, str(problem)))
+            self.outcomes.append((inbox_id, SET_ASIDE, str(problem)))
             return
         for entity, source_id in meant.fetch:
             self._of(entity).fetch.append(source_id)
+        moment, received_at, is_late = event["occurred_at"], int(event["received_at"]), event["reason"] is not None
         for entity, source_id in meant.gone:
-            self._of(entity).gone.append(source_id)
-        moment, received_at = event["occurred_at"], int(event["received_at"])
+            told = self._of(entity)  # what comes late may have come back since: the CRM is asked
+            (told.fetch if is_late else told.gone).append(source_id)
+        for entity, source_id, _ in meant.records if is_late and moment is not None else ():
+            self.late[entity, source_id] = max(moment, self.late.get((entity, source_id), 0))
         self.sent += [(entity, source_id, record, moment, received_at) for entity, source_id, record in meant.records]
         self.outcomes.append((inbox_id, inbox.DONE, None))
 

@@ -22,12 +22,13 @@ import sqlalchemy as sa
 
 from pipelines.state.database import State, now_us
 from pipelines.state.service_tables import webhook_inbox
+from pipelines.state.set_aside import QUEUED, SET_ASIDE
 
 T = TypeVar("T")
 MOST_WAITING = 20_000
 MOST_AT_ONCE = 200
 MOST_ASKED = 1_000
-QUEUED, DONE, SET_ASIDE, SKIPPED = "queued", "done", "set_aside", "skipped"
+DONE, SKIPPED = "done", "skipped"
 
 
 class InboxFull(Exception):  # noqa: N818 - says a state
@@ -264,7 +265,7 @@ def waiting(store: State) -> dict[tuple[str, str], int]:
 def next_of(store: State, owner: str, name: str, most: int) -> list[dict[str, Any]]:
     """The oldest waiting events of one connection, in the order they came."""
     c = webhook_inbox.c
-    query = sa.select(c.inbox_id, c.body, c.occurred_at, c.received_at)
+    query = sa.select(c.inbox_id, c.body, c.occurred_at, c.received_at, c.reason)
     query = query.where(c.owner == owner, c.connection == name, c.status == QUEUED).order_by(c.inbox_id).limit(most)
     with store.read() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
