@@ -3,23 +3,16 @@
 with
 before_and_after as (
     select rid, key, false as is_old, rid in (select rid from identity_changed) as is_new
-    from ({{ keyed | indent(4) }})
+    from identity_beside
     union all
     select rid, key, true as is_old, false as is_new
     from ({{ keyed_before | indent(4) }})
 ),
 
-asked as (
-    select distinct key
-    from before_and_after
-    where is_old or is_new
-),
-
 counted as (
-    select k.key, count(*) filter (not is_new) as before, count(*) filter (not is_old) as after
-    from before_and_after as k
-    semi join asked as q on q.key = k.key
-    group by k.key
+    select key, count(*) filter (not is_new) as before, count(*) filter (not is_old) as after
+    from before_and_after
+    group by key
 )
 
 select distinct k.rid

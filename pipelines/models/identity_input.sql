@@ -5,11 +5,10 @@ with
 given as (
     select
         record_key::varchar as record_key,
-        {% for name in ["first_name", "middle_name", "last_name", "name_suffix", "nickname", "name", "email", "phone",
-                        "company", "street", "city", "postal_code", "birth_date", "national_id"] %}
+        {% for name in texts %}
         {{ text(name) }} as {{ name }},
         {% endfor %}
-        {% for name in ["emails", "phones"] %}
+        {% for name in lists %}
         {% if name in columns %}{{ name }}{% else %}null::varchar[]{% endif %} as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from {{ records }}

@@ -20,7 +20,7 @@ class ClusterFinder(Protocol):
     """Says which staged records are one."""
 
     def __call__(self, con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-        """Makes the temporary table `clusters` (record_key, cluster, matched_by) with every row of `staged`.
+        """Makes the temporary table or view `clusters` (record_key, cluster, matched_by) with every row of `staged`.
 
         `answers` (record_key_a, record_key_b, answer: same or different, said_by: operator or push) holds what is
         known for sure. The evidence goes to `unified.<singular>_matches`. A finder that looked at some records only

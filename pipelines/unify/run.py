@@ -186,8 +186,7 @@ class _Entities:
             self.moved[plan.entity] = "all"
         self._report_dangling(plan)
         _check_conservation(con, plan, records)
-        for name in TEMPORARY:
-            con.execute(f"drop {'view' if name in ('staged', 'edits') else 'table'} if exists temp.{name}")
+        _drop_temporary(con)
         golden = number(con, f"select count(*) from unified.{plan.entity}")
         return UnifyCounts(plan.entity, records, golden, assigned.merged, assigned.split, assigned.new, rebuilt)
 
@@ -208,9 +207,17 @@ class _Entities:
             self.con.execute("drop table dangling")
 
 
+def _drop_temporary(con: duckdb.DuckDBPyConnection) -> None:
+    there = """select 'table', table_name from duckdb_tables() where temporary
+        union all select 'view', view_name from duckdb_views() where temporary and not internal"""
+    for kind, name in con.execute(there).fetchall():
+        if name in TEMPORARY:
+            con.execute(f"drop {kind} temp.{name}")
+
+
 def _check_conservation(con: duckdb.DuckDBPyConnection, plan: Plan, records: int) -> None:
     table = plan.table("sources")
-    placed, distinct = con.execute(f"select count(*), count(distinct record_key) from {table}").fetchall()[0]
+    placed, distinct = con.execute(f"select count(*), count(distinct hash(record_key)) from {table}").fetchall()[0]
     if not records == placed == distinct:
         raise ConservationError(
             f"{plan.entity}: {records} staged records, {placed} placed, {distinct} of them distinct"

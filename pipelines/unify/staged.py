@@ -45,13 +45,14 @@ def _without_never_wanted(con: duckdb.DuckDBPyConnection, plan: Plan, tables: fr
     """SQL that leaves out the records that were never in scope; nothing where there are none."""
     if f"staging.{plan.entity}" not in tables:
         return ""
+    left_out = f"from staging.{plan.entity} where not is_in_scope"
+    if not con.execute(f"select 1 {left_out} limit 1").fetchall():
+        return ""
     con.execute(
         f"""create or replace temp table never_wanted as
-            select record_key from staging.{plan.entity} where not is_in_scope
-            and record_key not in (select record_key from {registry})"""
+            select record_key {left_out} and record_key not in (select record_key from {registry})"""
     )
-    found = con.execute("select 1 from never_wanted limit 1").fetchall()
-    return " anti join never_wanted using (record_key)" if found else ""
+    return " anti join never_wanted using (record_key)"
 
 
 def _view(

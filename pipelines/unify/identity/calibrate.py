@@ -15,7 +15,7 @@ import duckdb
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Level, Model, load_model
-from pipelines.unify.identity.scoring import make_near, make_scores
+from pipelines.unify.identity.scoring import compared_query, make_near, make_scores, weighed_query
 from pipelines.unify.identity.sqlmodels import build
 
 SAMPLE = 150_000
@@ -41,12 +41,14 @@ def calibrate(
     fitted = _with_strangers(con, declaration, fitted, known)
     share = _sample_pairs(con)
     make_near(con, "identity_sampled", "identity_sample_pairs", known)
+    compared = compared_query("identity_sample_pairs", known="identity_sampled")
+    con.execute(f"create or replace temp table identity_sample_compared as {compared}")
     for _ in range(ROUNDS):
-        pairs = ("identity_sample", "identity_sample_pairs")
-        make_scores(con, *pairs, declaration, fitted, known="identity_sampled", explain=True)
+        weighed = weighed_query("identity_sample_compared", declaration, fitted, explain=True)
+        con.execute(f"create or replace temp table identity_sample as {weighed}")
         fitted = _with_same(con, declaration.comparisons, fitted, records=population * share)
-    for table in ("identity_sample", "identity_sample_pairs", "identity_sampled"):
-        con.execute(f"drop table {table}")
+    for table in ("sample", "sample_compared", "sample_pairs", "sampled"):
+        con.execute(f"drop table identity_{table}")
     return fitted
 
 

@@ -64,7 +64,7 @@ def make_pairs(
     Args:
         population: how many records the frequencies were counted on.
         caps: how many records may share a key, by rule; None: measured on these records.
-        touched: table of record ids (rid): only pairs with one of them.
+        touched: table of comparable records, with `key_columns` at least: only pairs with one of them.
 
     Returns:
         The caps used.
@@ -86,6 +86,16 @@ def declared_caps(declaration: IdentityDeclaration, population: int) -> dict[str
 
 def _at_most(candidate: Candidate, population: int) -> int:
     return max(candidate.at_most, WIDER_KEYS // max(population, 1)) if candidate.wider else candidate.at_most
+
+
+def key_columns(rules: list[CandidateRule]) -> list[str]:
+    """The columns of comparable records that keys are made of, and the record's id."""
+    return ["rid", *sorted({column for rule in rules for column in [*rule.on, *([rule.each] if rule.each else [])]})]
+
+
+def make_beside(con: duckdb.DuckDBPyConnection, rule: CandidateRule, known: str, asked: str) -> None:
+    """Fill `identity_beside` (rid, key) with the records of `known` that have a key of the SELECT `asked`."""
+    build(con, "identity_beside", keyed=keyed(rule, known), asked=asked)
 
 
 def keyed(rule: CandidateRule, table: str) -> str:
@@ -116,10 +126,11 @@ class _Search:
         self.con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
         used: dict[str, int] = {}
         for rule in rules_of(self.declaration, self.columns):
-            build(self.con, "identity_blocks", keyed=keyed(rule, self.known), touched=self.touched)
+            under = self._under(rule)
+            build(self.con, "identity_blocks", keyed=under)
             most = self.declared[rule.name]
             used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
-            self._insert(rule, used[rule.name], names)
+            self._insert(rule, under, used[rule.name], names)
             if self.count("identity_raw_pairs") > crowd:
                 build(self.con, "identity_pairs", identifiers=names)
                 self.con.execute("drop table identity_raw_pairs")
@@ -129,9 +140,16 @@ class _Search:
             self.con.execute(f"drop table {table}")
         return used
 
-    def _insert(self, rule: CandidateRule, cap: int, names: list[str]) -> None:
+    def _under(self, rule: CandidateRule) -> str:
+        """The SELECT of records under their key of one rule: of all, or of those that share one with the touched."""
+        if not self.touched:
+            return keyed(rule, self.known)
+        make_beside(self.con, rule, self.known, keyed(rule, self.touched))
+        return "select rid, key from identity_beside"
+
+    def _insert(self, rule: CandidateRule, under: str, cap: int, names: list[str]) -> None:
         context: dict[str, Any] = {"rule": rule, "touched": self.touched, "identifiers": names, "at_most": cap}
-        context |= {"keyed": keyed(rule, self.known), "frequencies": self.frequencies, "known": self.known}
+        context |= {"keyed": under, "frequencies": self.frequencies, "known": self.known}
         build(self.con, "identity_keys", **context, fits=True)
         self.con.execute(f"insert into identity_raw_pairs {render('identity_rule_pairs', **context)}")
         if rule.neighbours and self.count(f"identity_blocks where records > {cap}"):

@@ -43,7 +43,7 @@ class _Kept:
 
 
 def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged") -> MatchSummary:
-    """Make the temporary table `clusters` (record_key, cluster, matched_by) from records and `answers`.
+    """Make the temporary view `clusters` (record_key, cluster, matched_by) from records and `answers`.
 
     Where only some records were looked at, they are in `looked_at` (record_key), too.
 
@@ -58,7 +58,7 @@ def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged"
     if not summary.looked_at:
         con.execute("drop table if exists temp.looked_at")
     con.execute(
-        f"""create or replace temp table clusters as
+        f"""create or replace temp view clusters as
             select record_key, cluster, matched_by from {summary.tables.clusters}"""
     )
     return summary

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import duckdb
 
-from pipelines.unify.identity.candidates import declared_caps, keyed, rules_of
+from pipelines.unify.identity.candidates import declared_caps, key_columns, keyed, make_beside, rules_of
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import PERSON_TERMS, Model
-from pipelines.unify.identity.records import make_records
+from pipelines.unify.identity.records import INPUT, columns_of, make_records
 from pipelines.unify.identity.sqlmodels import build, render
 from pipelines.unify.identity.tables import Tables
 
@@ -27,6 +27,8 @@ def look_again(
 ) -> set[str]:
     """Bring the comparable records up to date; fill `identity_touched` (rid): whose pairs may be others now.
 
+    Their `key_columns` are in `identity_touched_records`.
+
     Returns:
         The columns of the records.
     """
@@ -34,25 +36,34 @@ def look_again(
         f"""create or replace temp table identity_changed as
             select distinct hash(record_key::varchar) as rid, record_key::varchar as record_key from {changed}"""
     )
+    columns = columns_of(con, records)
+    rules = rules_of(declaration, columns)
+    needed = ", ".join(f"k.{column}" for column in key_columns(rules))
     con.execute(
         f"""create or replace temp table identity_old as
-            select k.* from {tables.known} as k semi join identity_changed using (rid)"""
+            select {needed} from {tables.known} as k semi join identity_changed using (rid)"""
     )
     con.execute(
         f"""create or replace temp table identity_source as
-            select * from {records} where record_key::varchar in (select record_key from identity_changed)"""
+            select {", ".join(sorted(columns & INPUT))} from {records}
+            where record_key::varchar in (select record_key from identity_changed)"""
     )
-    columns = make_records(con, "identity_source")
+    make_records(con, "identity_source")
     build(con, "identity_known", table="identity_new", terms=PERSON_TERMS, frequencies=tables.frequencies)
     con.execute(f"delete from {tables.known} where rid in (select rid from identity_changed)")
     con.execute(f"insert into {tables.known} by name from identity_new")
     con.execute("create or replace temp table identity_touched as select rid from identity_changed")
     caps = {**declared_caps(declaration, model.population or 1), **(model.caps or {})}
-    for rule in rules_of(declaration, columns):
-        sides = {"keyed": keyed(rule, tables.known), "keyed_before": keyed(rule, "identity_old")}
-        flipped = render("identity_flipped", **sides, at_most=caps[rule.name], neighbours=rule.neighbours)
-        con.execute(f"insert into identity_touched {flipped}")
+    for rule in rules:
+        before = keyed(rule, "identity_old")
+        make_beside(con, rule, tables.known, f"{keyed(rule, 'identity_new')} union all {before}")
+        context = {"keyed_before": before, "at_most": caps[rule.name], "neighbours": rule.neighbours}
+        con.execute(f"insert into identity_touched {render('identity_flipped', **context)}")
     con.execute("create or replace temp table identity_touched as select distinct rid from identity_touched")
+    con.execute(
+        f"""create or replace temp table identity_touched_records as
+            select {needed} from {tables.known} as k semi join identity_touched using (rid)"""
+    )
     return columns
 
 

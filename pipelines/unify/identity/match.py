@@ -8,7 +8,7 @@ Everything per record is SQL (`pipelines/models/identity_*.sql`); the weights ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log2
 
 import duckdb
@@ -29,18 +29,14 @@ from pipelines.unify.identity.tables import Tables, tables_of
 
 @dataclass(frozen=True)
 class MatchSummary:
-    """What one run found, and the model it used (to be kept for the next).
+    """Where the results of one run are, and the model it used (to be kept for the next).
 
     Attributes:
+        pairs: how many were looked at.
         looked_at: temporary table (record_key) of the records that were looked at again; None: all were.
     """
 
-    records: int
-    clusters: int
     pairs: int
-    matches: int
-    reviews: int
-    largest: int
     model: Model
     tables: Tables
     looked_at: str | None = None
@@ -81,7 +77,7 @@ def match(
     if declaration.kind == "rules":
         pairs = match_by_rules(con, records, declaration, tables, answers)
         _drop(con)
-        return _summary(con, tables, model or load_model(), pairs)
+        return MatchSummary(pairs, model or load_model(), tables)
     kept = model is not None and model.population is not None and _exists(con, tables.frequencies)
     if kept and changed and _exists(con, tables.known) and _exists(con, tables.clusters):
         assert model is not None
@@ -111,7 +107,7 @@ def match(
     _cluster(con, declaration, model, tables, answers, scope=None)
     con.execute(f"create or replace table {tables.clusters} as from identity_clusters")
     _drop(con)
-    return _summary(con, tables, model, pairs)
+    return MatchSummary(pairs, model, tables)
 
 
 def _match_changed(
@@ -132,7 +128,7 @@ def _match_changed(
         frequencies=tables.frequencies,
         population=model.population or 1,
         caps=model.caps,
-        touched="identity_touched",
+        touched="identity_touched_records",
     )
     make_near(con, "identity_near", "identity_pairs", tables.known)
     pairs = _score(con, declaration, model, "identity_near")
@@ -145,7 +141,7 @@ def _match_changed(
             union select record_key::varchar from {changed}"""
     )
     _drop(con)
-    return replace(_summary(con, tables, model, pairs), looked_at="looked_at")
+    return MatchSummary(pairs, model, tables, looked_at="looked_at")
 
 
 def match_bits(declaration: IdentityDeclaration, model: Model) -> float:
@@ -222,14 +218,3 @@ def _exists(con: duckdb.DuckDBPyConnection, table: str) -> bool:
         {"schema": schema, "name": name},
     ).fetchall()
     return bool(found[0][0])
-
-
-def _summary(con: duckdb.DuckDBPyConnection, tables: Tables, model: Model, pairs: int) -> MatchSummary:
-    records, clusters = con.execute(f"select count(*), count(distinct cluster) from {tables.clusters}").fetchall()[0]
-    matches, reviews = con.execute(
-        f"select count(*) filter (decision = 'match'), count(*) filter (decision = 'review') from {tables.matches}"
-    ).fetchall()[0]
-    largest = con.execute(
-        f"select coalesce(max(n), 0) from (select count(*) as n from {tables.clusters} group by cluster)"
-    ).fetchall()[0][0]
-    return MatchSummary(records, clusters, pairs, matches, reviews, largest, model, tables)

@@ -11,6 +11,14 @@ from pipelines.unify.identity.names import make_ascii, make_nicknames
 from pipelines.unify.identity.sqlmodels import build, render
 from pipelines.unify.identity.vocabulary import vocabulary
 
+TEXTS = (
+    *("first_name", "middle_name", "last_name", "name_suffix", "nickname", "name", "email", "phone"),
+    *("company", "street", "city", "postal_code", "birth_date", "national_id"),
+)
+LISTS = ("emails", "phones")
+INPUT = frozenset({"record_key", *TEXTS, *LISTS})
+"""The columns of a source record that identity reads."""
+
 
 def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> set[str]:
     """Names of the columns of a table or view."""
@@ -27,7 +35,7 @@ def make_records(con: duckdb.DuckDBPyConnection, records: str) -> set[str]:
     make_nicknames(con)
     columns = columns_of(con, records)
     foreign = make_ascii(con, records, columns)
-    text = render("identity_input", records=records, columns=columns, foreign=sorted(foreign))
+    text = render("identity_input", records=records, columns=columns, foreign=sorted(foreign), texts=TEXTS, lists=LISTS)
     con.execute(f"create or replace temp view identity_input as {text}")
     words = vocabulary()
     suffixes = [*words["credentials"], *words["generations"]]

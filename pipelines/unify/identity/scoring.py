@@ -28,13 +28,33 @@ def score_query(
         floor: pairs below this many bits are left out.
         explain: also every comparison's own weight.
     """
+    compared = compared_query(pairs, known=known, only_decidable=floor > NEVER_BELOW)
+    return weighed_query(f"({compared})", declaration, model, floor=floor, explain=explain)
+
+
+def compared_query(pairs: str, *, known: str, only_decidable: bool = False) -> str:
+    """The SELECT that says of the pairs of one table how far each comparison agrees: no model has a part in that.
+
+    Args:
+        only_decidable: without the pairs that a guard parts and nobody would be asked about.
+    """
+    return render("identity_compared", pairs=pairs, known=known, only_decidable=only_decidable, terms=PERSON_TERMS)
+
+
+def weighed_query(
+    compared: str,
+    declaration: IdentityDeclaration,
+    model: Model,
+    *,
+    floor: float = NEVER_BELOW,
+    explain: bool = False,
+) -> str:
+    """The SELECT that weighs what was compared (a table, or a SELECT in brackets); see `score_query`."""
     return render(
         "identity_scores",
-        pairs=pairs,
-        known=known,
+        compared=compared,
         floor=floor,
         explain=explain,
-        only_decidable=floor > NEVER_BELOW,
         terms=PERSON_TERMS,
         population=float(model.population or 1),
         twins=model.twins(),

@@ -30,9 +30,10 @@ def make_changed(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> st
     con.execute(
         f"""create or replace temp table changed_records as
             with moved as (
-                (select record_key, values_hash from staged except from {records})
-                union all
-                (from {records} except select record_key, values_hash from staged)
+                select coalesce(s.record_key, r.record_key) as record_key
+                from (select record_key, values_hash from staged) as s
+                full join {records} as r on r.record_key = s.record_key
+                where s.record_key is null or r.record_key is null or s.values_hash <> r.values_hash
             ),
             otherwise as (
                 (from answers except from {answers}) union all (from {answers} except from answers)

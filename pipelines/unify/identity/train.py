@@ -1,6 +1,6 @@
 """Splink as the trainer of the weights and the painter of a decision.
 
-Splink sees our comparable records and our outcomes: each of its levels asks whether the SQL of `identity_scores.sql`
+Splink sees our comparable records and our outcomes: each of its levels asks whether the SQL of `identity_compared.sql`
 gives that outcome, so that what is trained is what is scored. Its EM runs on pairs blocked on mailbox, telephone and
 address, never on names (addresses are made from names), and its chances for one person become the shipped ones.
 """
@@ -18,7 +18,7 @@ from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.explain import Evidence, explain
 from pipelines.unify.identity.model import Level, Model
 from pipelines.unify.identity.names import make_nicknames
-from pipelines.unify.identity.scoring import score_query
+from pipelines.unify.identity.scoring import compared_query
 from pipelines.unify.identity.tables import Tables
 from pipelines.unify.identity.vocabulary import sql_text
 
@@ -38,7 +38,7 @@ def train(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, mode
     """
     from splink import block_on
 
-    outcomes = outcome_sql(declaration, model)
+    outcomes = outcome_sql(declaration)
     comparisons = [_comparison(name, outcomes[name], model) for name in declaration.comparisons]
     odds = 2 ** model.prior_bits()["same"]
     linker = _linker(con, f"select * from {tables.known} order by rid limit {SAMPLE}", comparisons, odds)
@@ -95,9 +95,9 @@ def _bar(step: Evidence) -> dict[str, Any]:
     return {"output_column_name": step.what, "comparison_levels": [level, other]}
 
 
-def outcome_sql(declaration: IdentityDeclaration, model: Model) -> dict[str, str]:
+def outcome_sql(declaration: IdentityDeclaration) -> dict[str, str]:
     """The SQL that says how far each comparison agrees, over Splink's pairs (`given_l`, `given_r`)."""
-    text = score_query("pairs", declaration, model, known="known")
+    text = compared_query("pairs", known="known")
     found = {
         name: case for case, name in re.findall(r"^        (case\n.*?\n        end) as (\w+),?$", text, re.S | re.M)
     }

@@ -12,7 +12,7 @@ from pipelines.unify.identity.train import outcome_sql, train, waterfall
 
 
 def test_every_outcome_has_its_sql(declaration: Any) -> None:
-    outcomes = outcome_sql(declaration, load_model())
+    outcomes = outcome_sql(declaration)
     for name, levels in load_model().comparisons.items():
         assert all(f"'{level}'" in outcomes[name] for level in levels), name
 
