@@ -24,7 +24,7 @@ from pipelines.connections.redact import Redactor
 from pipelines.push.template import Call
 from pipelines.wire import errors
 from pipelines.wire.auth import Auth, build_auth
-from pipelines.wire.limiter import Limiter, QuotaExhausted
+from pipelines.wire.limiter import Limiter, QuotaExhausted, Sent
 from pipelines.wire.oauth import OAuth2
 from pipelines.wire.readable import Unreadable, parse
 from pipelines.wire.throttle import is_throttled, retry_after
@@ -171,18 +171,34 @@ class Client:
             headers={**self._connection.wire.headers, **_typed(call), **call.headers, **headers},
         )  # fmt: skip
         try:
-            await self._limiter.acquire_async(call.method, request.url.path)
+            return await self._within_limits(request), headers.get("Authorization", "")
         except QuotaExhausted as used_up:
             raise errors.CrmThrottled(self.label, f"Failed to {what}", details=str(used_up)) from None
-        self.calls += 1
-        try:
-            async with self._places:  # httpx's own queue of waiting calls takes time that grows with its square
-                return await self._http.send(request), headers.get("Authorization", "")
         except httpx.HTTPError as problem:
             failed = errors.unreachable(self.label, what, self.redact, problem, self._connection.wire.timeout)
             if repeatable or isinstance(problem, NOT_SENT):
                 raise _Again(failed) from None
             raise self._unknown(what, failed) from None
+
+    async def _within_limits(self, request: httpx.Request) -> httpx.Response:
+        """Waits for a place among the calls in flight (httpx's own queue takes time that grows with its square) and for
+        the limiter together: what the limiter has counted leaves at once, and who waits for it keeps no place."""
+        while True:
+            async with self._places:
+                taken = self._limiter.take(request.method, request.url.path)
+                if isinstance(taken, Sent):
+                    self.calls += 1
+                    return await self._timed(request, taken)
+            await asyncio.sleep(taken)
+
+    async def _timed(self, request: httpx.Request, sent: Sent) -> httpx.Response:
+        is_good = False
+        try:
+            response = await self._http.send(request)
+            is_good = response.status_code < 400
+            return response
+        finally:
+            self._limiter.answered(sent, is_typical=is_good)
 
     def _unknown(self, what: str, cause: errors.CrmError) -> OutcomeUnknownError:
         return OutcomeUnknownError(

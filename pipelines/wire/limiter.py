@@ -1,18 +1,20 @@
 """Keeps the calls of one CRM account within its limits: extract's threads, push's tasks, other processes.
 
-Each window is a log of its last calls, so that no sliding window ever holds more than the CRM allows. Calls may reach
-the CRM closer together than they left here, so a call counts somewhat longer than the window; once it was answered, by
-as much as it took longer than the quickest of its kind, for it cannot have been on its way any longer than that. When
-the CRM says 'too many' all wait, then the rate is halved and climbs back with every window that goes well.
+Each window is a log of its last calls, so that no sliding window ever holds more than the CRM allows. When the CRM
+counted a call nobody tells: at some moment between its leaving and its answer. So a call has a place in a window from
+when it left until its answer is there and the window's length has passed; whatever the network does between, the CRM
+then never counts more of them. Once enough calls of a kind were answered, a call's way there is taken to be no longer
+than what it took beyond the quickest of them, and its place is free the sooner by what that one took. That holds unless
+calls suddenly get through faster than ever before by more than the margin. When the CRM says 'too many' all wait, then
+the rate is halved and climbs back with every window that goes well.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,11 +22,13 @@ from pipelines.mapping.language import Limit
 from pipelines.wire.quota import Quota, WindowStore
 
 LONG = 1800.0
-JITTER_SHARE, JITTER_MOST = 0.08, 0.5
-SEEN_SHARE, SEEN_SHARE_MOST, SEEN_SHARE_EVER, SEEN_MOST = 0.015, 0.1, 0.4, 2.0
+MARGIN = 0.03
+SURE = 8
+KINDS_MOST = 500
 BURST = 0.8
 SLOWEST = 0.05
-NUMBERS = re.compile(r"\d+")
+LOOK_AGAIN = 0.02
+DIGIT = re.compile(r"\d")
 
 
 class QuotaExhausted(Exception):  # noqa: N818 - a state, not a fault
@@ -39,25 +43,31 @@ class QuotaExhausted(Exception):  # noqa: N818 - a state, not a fault
 
 @dataclass
 class Sent:
-    """A call that was counted: when it left, its kind, and what it took until its answer came (s)."""
+    """A call that was counted: when it left, its kind, and how long until its answer was there (s); None: it is not."""
 
     at: float
     kind: str
     took: float | None = None
 
-    def counts_until(self, seconds: float, quickest: dict[str, float], most: float) -> float:
-        """When it surely left a window of that length.
 
-        Args:
-            seconds: the window's.
-            quickest: what calls of each kind took at least.
-            most: share of the window that lateness may cost.
-        """
-        late = min(seconds * JITTER_SHARE, JITTER_MOST)
-        if self.took is not None:
-            seen = self.took - quickest.get(self.kind, self.took) + seconds * SEEN_SHARE
-            late = min(seen, seconds * most, SEEN_MOST)
-        return self.at + seconds + late
+class _Answers:
+    """What calls of each kind took at least."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, tuple[int, float]] = {}
+
+    def note(self, kind: str, took: float) -> None:
+        if len(self._kinds) >= KINDS_MOST:  # paths that differ by words, such as addresses: none of them is sure
+            self._kinds.clear()
+        times, quickest = self._kinds.get(kind, (0, took))
+        self._kinds[kind] = times + 1, min(quickest, took)
+
+    def late(self, call: Sent) -> float:
+        """By how much later than the quickest of its kind a call may have been counted."""
+        if call.took is None:
+            return math.inf
+        times, quickest = self._kinds.get(call.kind, (0, 0.0))
+        return call.took - quickest if times >= SURE else call.took
 
 
 @dataclass
@@ -67,22 +77,21 @@ class _Window:
     limit: Limit
     allowed: int
     pattern: re.Pattern[str] | None
-    calls: deque[Sent] = field(default_factory=deque)
+    calls: list[Sent] = field(default_factory=list)
     closed_until: float = 0.0
 
-    def wait(self, now: float, share: float, quickest: dict[str, float], most: float) -> float:
+    def wait(self, now: float, share: float, answers: _Answers) -> float:
         """Seconds until a call is allowed; the last fifth of a window is spread out."""
         if self.closed_until > now:
             return self.closed_until - now
-        seconds = self.limit.seconds
-        while self.calls and self.calls[0].at + seconds + SEEN_MOST <= now:
-            self.calls.popleft()
-        ends = sorted(end for call in self.calls if (end := call.counts_until(seconds, quickest, most)) > now)
+        length = self.limit.seconds * (1 + MARGIN)
+        self.calls = [call for call in self.calls if call.took is None or call.at + call.took + length > now]
+        ends = sorted(end for call in self.calls if (end := call.at + length + answers.late(call)) > now)
         allowed = max(1, int(self.allowed * share))
         if len(ends) >= allowed:
-            return ends[-allowed] - now
+            return LOOK_AGAIN if ends[-allowed] == math.inf else ends[-allowed] - now
         if len(ends) >= allowed * BURST and allowed > 1:
-            gap = seconds / allowed * 0.9
+            gap = self.limit.seconds / allowed * 0.9
             return max(0.0, self.calls[-1].at + gap - now)
         return 0.0
 
@@ -94,40 +103,27 @@ class Limiter:
         limits: the mapping's `limits`; none means no limit but for what the CRM says itself.
         store: where long windows are counted for all processes; None keeps them in this process.
         clock: monotonic seconds.
-        sleep: how a thread waits.
     """
 
     def __init__(
-        self, limits: Sequence[Limit], store: WindowStore | None = None, *,
-        clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
-        self._clock, self.sleep = clock, sleep
+        self,
+        limits: Sequence[Limit],
+        store: WindowStore | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._windows = [_window(limit) for limit in limits if limit.seconds < LONG]
         self._quotas = [(_pattern(limit), Quota(limit, store)) for limit in limits if limit.seconds >= LONG]
         self._share = 1.0
         self._good = 0
         self._closed_until = 0.0
-        self._quickest: dict[str, float] = {}
-        self._most_late = SEEN_SHARE_MOST
+        self._answers = _Answers()
         self.calls = 0
 
-    def acquire(self, method: str, path: str) -> None:
-        """Waits until the call may be made, and counts it.
-
-        Raises:
-            QuotaExhausted: a long window is used up; waiting for it would take too long.
-        """
-        while isinstance(seconds := self.take(method, path), float):
-            self.sleep(seconds)
-
-    async def acquire_async(self, method: str, path: str) -> None:
-        """As `acquire`, for tasks."""
-        while isinstance(seconds := self.take(method, path), float):
-            await asyncio.sleep(seconds)
-
     def take(self, method: str, path: str) -> Sent | float:
-        """The call, counted, to be made at once; or the seconds to wait before asking again.
+        """The call, counted, to be made at once and then told of in `answered`; or the seconds until to ask again.
 
         Raises:
             QuotaExhausted: a long window is used up; waiting for it would take too long.
@@ -138,7 +134,7 @@ class Limiter:
             if self._closed_until > now:
                 return self._closed_until - now
             windows = [w for w in self._windows if w.pattern is None or w.pattern.search(call)]
-            seconds = max((w.wait(now, self._share, self._quickest, self._most_late) for w in windows), default=0.0)
+            seconds = max((w.wait(now, self._share, self._answers) for w in windows), default=0.0)
             if seconds > 0:
                 return float(seconds)
             for pattern, quota in self._quotas:
@@ -146,17 +142,23 @@ class Limiter:
                     free_in = quota.take()
                     if free_in > 0:
                         raise QuotaExhausted(quota.allowed, quota.limit.seconds, free_in)
-            sent = Sent(now, NUMBERS.sub("#", call))
+            sent = Sent(now, _kind(call))
             for window in windows:
                 window.calls.append(sent)
             self.calls += 1
             return sent
 
-    def answered(self, sent: Sent) -> None:
-        """A call of `take` was answered: what it took longer than others of its kind bounds how late it arrived."""
+    def answered(self, sent: Sent, *, is_typical: bool = True) -> None:
+        """A call of `take` is over.
+
+        Args:
+            sent: the call.
+            is_typical: false: it failed or was refused, which tells nothing of how long others are on their way.
+        """
         with self._lock:
             sent.took = self._clock() - sent.at
-            self._quickest[sent.kind] = min(sent.took, self._quickest.get(sent.kind, sent.took))
+            if is_typical:
+                self._answers.note(sent.kind, sent.took)
 
     def throttled(self, retry_after: float | None = None, method: str = "", path: str = "") -> None:
         """The CRM said 'too many': all wait, and then go at half the rate.
@@ -182,7 +184,6 @@ class Limiter:
             self._closed_until = max(self._closed_until, now + pause)
             if not already_waiting:  # calls in flight together report one and the same excess
                 self._share = max(SLOWEST, self._share / 2)
-                self._most_late = min(SEEN_SHARE_EVER, self._most_late * 2)
             self._good = 0
 
     def succeeded(self) -> None:
@@ -199,6 +200,11 @@ class Limiter:
     def share(self) -> float:
         """Part of the stated rate that is used now: 1.0 unless the CRM has throttled."""
         return self._share
+
+
+def _kind(call: str) -> str:
+    """The call without the ids in its path."""
+    return "/".join("#" if DIGIT.search(part) else part for part in call.split("/"))
 
 
 def _pattern(limit: Limit) -> re.Pattern[str] | None:

@@ -148,13 +148,14 @@ class _LimitedAdapter(BaseAdapter):
                 wire.label, f"Refused to send credentials to another host than {', '.join(sorted(wire.hosts))}",
                 method=request.method or "", path=urlsplit(url).netloc,
             )  # fmt: skip
-        sent = self._begin(request.method or "GET", urlsplit(url).path)
+        sent, is_good = self._begin(request.method or "GET", urlsplit(url).path), False
         try:
             with wire.lock:
                 wire.calls[getattr(request, "purpose", "")] += 1
             response = self._inner.send(request, *args, **kwargs)
-            wire.limiter.answered(sent)
+            is_good = response.status_code < 400
         finally:
+            wire.limiter.answered(sent, is_typical=is_good)
             self._in_flight.release()
         self._learn(response)
         return response
@@ -175,7 +176,7 @@ class _LimitedAdapter(BaseAdapter):
             if isinstance(taken, Sent):
                 return taken
             self._in_flight.release()
-            self._wire.limiter.sleep(taken)
+            time.sleep(taken)
 
     def close(self) -> None:
         """Closes the connections."""
