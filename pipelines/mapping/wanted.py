@@ -12,7 +12,7 @@ def wanted_fields(entity: Entity, extract: Extract) -> list[str]:
 
     A name that is part of a longer text in `also_fields`, such as a sub-query, is asked for by that text.
     """
-    paths = [p for p in [*_paths(entity), *_dates(entity)] if p]
+    paths = [p for p in [*_paths(entity), *_told(entity)] if p]
     under = f"{extract.fields_under}." if extract.fields_under else ""
     names = [p.removeprefix(under).split(".")[0] for p in paths if p.startswith(under)]
     texts = [t for t in extract.also_fields if not re.fullmatch(r"[\w.$]+", t)]
@@ -29,9 +29,10 @@ def _paths(entity: Entity) -> list[str | None]:
     return [*found, *(path for choice in entity.custom.values() for path in places(choice))]
 
 
-def _dates(entity: Entity) -> list[str | None]:
+def _told(entity: Entity) -> list[str | None]:
+    """What the version log needs: id, time of change, and what says that a record is deleted."""
     gone = entity.deleted.when if entity.deleted else None
-    return [entity.modified, *(gone or {})]
+    return [*(path for part in entity.key for path in part), entity.modified, *(gone or {})]
 
 
 def plain_fields(entity: Entity) -> list[str]:
