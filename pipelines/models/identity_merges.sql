@@ -1,5 +1,14 @@
 -- One row is two clusters that are each other's best: they become one.
 with
+{% if one_of_each_place %}
+in_one_place as (
+    select distinct l.a, l.b
+    from identity_links as l
+    join identity_places as x on x.cluster = l.a
+    join identity_places as y on y.cluster = l.b and y.place = x.place
+),
+
+{% endif %}
 weighed as (
     select
         l.a,
@@ -8,6 +17,9 @@ weighed as (
     from identity_links as l
     join identity_sizes as x on x.cluster = l.a
     join identity_sizes as y on y.cluster = l.b
+    {% if one_of_each_place %}
+    anti join in_one_place as p on p.a = l.a and p.b = l.b
+    {% endif %}
     where not l.is_vetoed and l.strongest >= {{ match_bits }} and x.records + y.records <= {{ largest }}
 ),
 

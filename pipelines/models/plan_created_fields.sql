@@ -3,6 +3,7 @@ with
 filled as (
     select
         ours.golden_id,
+        creates.waits,
         unnest([
             {% for f in fields %}
             {
@@ -19,6 +20,7 @@ filled as (
 
 select
     f.golden_id,
+    f.waits,
     f.field,
     f.is_link,
     coalesce(p.value, f.new) as new,

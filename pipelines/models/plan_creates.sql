@@ -1,4 +1,5 @@
--- One row is one golden record that this CRM lacks and, by the create policy, is to be given.
+-- One row is one golden record that this CRM lacks and, by the create policy, is to be given; waits: not before it has
+-- what the policy's condition wants it to point at.
 with
 presence as (
     select
@@ -12,7 +13,32 @@ presence as (
     group by all
 )
 
-select g.{{ singular }}_id as golden_id, g.rowid as our_row
+select
+    g.{{ singular }}_id as golden_id,
+    g.rowid as our_row,
+    {% if needed %}
+    g.rowid not in (
+        select r.our_row
+        from (
+            select
+                n.rowid as our_row,
+                n.* replace (
+                    {% for f in needed %}
+                    {{ (f.name ~ "_refs") | ident }}.golden_id as {{ f.name | ident }}{{ "," if not loop.last }}
+                    {% endfor %}
+                ),
+            from {{ golden }} as n
+            {% for f in needed %}
+            left join plan_reachable as {{ (f.name ~ "_refs") | ident }}
+                on {{ (f.name ~ "_refs") | ident }}.entity = {{ f.to | literal }}
+                and {{ (f.name ~ "_refs") | ident }}.golden_id = n.{{ f.name | ident }}
+            {% endfor %}
+        ) as r
+        where {{ condition }}
+    ) as waits,
+    {% else %}
+    false as waits,
+    {% endif %}
 from {{ golden }} as g
 join presence as p on p.golden_id = g.{{ singular }}_id
 where

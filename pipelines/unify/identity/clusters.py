@@ -88,11 +88,18 @@ def make_members(
     merge_best(con, match_bits=match_bits, largest=guards.largest)
 
 
-def merge_best(con: duckdb.DuckDBPyConnection, *, match_bits: float, largest: int) -> None:
+def merge_best(
+    con: duckdb.DuckDBPyConnection, *, match_bits: float, largest: int, one_of_each_place: bool = False
+) -> None:
     """Merge the clusters of `identity_members`, best first, until nothing ties any two of them.
 
     What ties two clusters is the sum of what ties their records, so that the links of a round are made from those of
     the round before; a component in which nothing was merged is done.
+
+    Args:
+        match_bits: from how many bits on two clusters may become one.
+        largest: no cluster gets more records.
+        one_of_each_place: clusters that have a place in common (`identity_places`: cluster, place) never become one.
     """
     con.execute(
         """create or replace temp table identity_sizes as
@@ -100,10 +107,11 @@ def merge_best(con: duckdb.DuckDBPyConnection, *, match_bits: float, largest: in
     )
     build(con, "identity_links", most_bits=MOST_BITS, silence_bits=SILENCE_BITS)
     while True:
-        build(con, "identity_merges", match_bits=match_bits, largest=largest)
+        build(con, "identity_merges", match_bits=match_bits, largest=largest, one_of_each_place=one_of_each_place)
         if not con.execute("select count(*) from identity_merges").fetchall()[0][0]:
             return
-        con.execute("update identity_members set cluster = m.stays from identity_merges as m where cluster = m.goes")
+        for table in ("identity_members", *(["identity_places"] if one_of_each_place else [])):
+            con.execute(f"update {table} set cluster = m.stays from identity_merges as m where cluster = m.goes")
         build(con, "identity_sizes_next")
         build(con, "identity_links_next")
         for table in ("identity_sizes", "identity_links"):

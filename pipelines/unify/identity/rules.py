@@ -47,29 +47,27 @@ def match_by_rules(
            select c.rid, coalesce(s.same, c.rid) as cluster
            from identity_components as c left join identity_same as s using (rid)"""
     )
-    _make_scores(con, within)
-    merge_best(con, match_bits=0, largest=declaration.guards.largest)
+    _make_scores(con)
+    if within:
+        con.execute(
+            f"""create or replace temp table identity_places as
+                select distinct m.cluster, k.{within} as place
+                from identity_members as m join identity_rule_keys as k using (rid) where k.{within} is not null"""
+        )
+    merge_best(con, match_bits=0, largest=declaration.guards.largest, one_of_each_place=within is not None)
     con.execute(f"create or replace table {tables.matches} as from identity_edges where decision <> 'no'")
     clusters = render("identity_clusters", known="identity_rule_keys", matches=tables.matches, scope=None)
     con.execute(f"create or replace table {tables.clusters} as {clusters}")
     return int(con.execute("select count(*) from identity_edges").fetchall()[0][0])
 
 
-def _make_scores(con: duckdb.DuckDBPyConnection, within: str | None) -> None:
-    """What ties and parts the records of a component; two that must stay apart part whole clusters, too."""
-    apart = f"""union all
-        select c.rid as a, d.rid as b, true as is_vetoed
-        from identity_components as c
-        join identity_components as d on d.component = c.component and c.rid < d.rid
-        join identity_rule_keys as x on x.rid = c.rid
-        join identity_rule_keys as y on y.rid = d.rid and y.{within} = x.{within}"""
+def _make_scores(con: duckdb.DuckDBPyConnection) -> None:
+    """What ties and parts the records of a component, in the form in which people's pairs are weighed."""
     con.execute(
         f"""create or replace temp table identity_inner_scores as
-            select a, b, {MOST_BITS}::float as bits, false as is_gated, is_vetoed,
+            select a, b, {MOST_BITS}::float as bits, false as is_gated, decision = 'no' as is_vetoed,
                 null::varchar as given_name, null::varchar as birth_date, null::varchar as national_id
-            from (
-                select a, b, decision = 'no' as is_vetoed from identity_edges where decision <> 'review'
-                {apart if within else ""})"""
+            from identity_edges where decision <> 'review'"""
     )
 
 

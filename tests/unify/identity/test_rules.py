@@ -74,6 +74,22 @@ def test_a_chain_over_other_crms_joins_no_two_deals_of_one(con: Any, put_rows: A
     assert cluster["a:0"] != cluster["a:3"]
 
 
+def test_a_chain_of_any_length_has_one_deal_of_a_crm_in_each_cluster(con: Any, put_rows: Any, groups_of: Any) -> None:
+    """Each deal fits the one before and the one behind it, by another rule each; all are one component."""
+    chain = [
+        {
+            "connection": "abc"[n % 3],
+            "property_id": f"p{n // 2}",
+            "listing_id": f"ML-{(n + 1) // 2}",
+            "stage": "open",
+        }
+        for n in range(400)
+    ]
+    found = clusters(con, put_rows, groups_of, "deals", *chain)
+    assert all(len({key[0] for key in group}) == len(group) for group in found)
+    assert len(found) < 250, "and as many as fit are together"
+
+
 def test_users_are_their_mailbox(con: Any, put_rows: Any, groups_of: Any) -> None:
     found = clusters(
         con, put_rows, groups_of, "users", {"email": "Ann@office.com"}, {"email": "ann@office.com "}, {"email": None}
