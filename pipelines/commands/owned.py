@@ -22,7 +22,7 @@ from pipelines.connections.stored import resolve_stored
 from pipelines.connections.vault import Vault
 from pipelines.mapping.load import Schemas, load_schemas
 from pipelines.mapping.overrides import load_overridden
-from pipelines.state import service_connections
+from pipelines.state import organisations, service_connections
 from pipelines.state.database import State, open_state
 
 
@@ -70,23 +70,36 @@ def resolve_owned(
         stored = service_connections.opened(kept, owner.name, Vault.of(environment))
         return resolve_stored(stored, project, owner, schemas, environment=environment)
     given = sandbox_environment if owner.name == SANDBOX_OWNER else None
+    organisation = organisations.code_of(state)
     try:
-        found = resolve(name, project, environment=environment, sandbox_environment=given)
+        found = resolve(name, project, environment=_also(environment, organisation), sandbox_environment=given)
     except NoCredentials:
         raise NotTheirs(name, owner.name) from None
     if found.wire.kind == "table":
-        return _own_table(found, owner)
+        return _own_table(found, owner, organisation)
     if found.owner.name != owner.name:
         raise NotTheirs(name, owner.name)
     return found
 
 
-def _own_table(found: Connection, owner: Owner) -> Connection:
-    """Everybody has the tables of what is entered here; those of the whole service are the operator's."""
-    of_service = found.owner.name != owner.name and found.mapping.connection.path is not None
-    if of_service:
+def _also(environment: Mapping[str, str], organisation: str | None) -> Mapping[str, str]:
+    """The variables of an owner: one that is an organisation has its own users, whatever the operator has named."""
+    return environment if organisation is None else {**environment, organisations.VARIABLE: organisation}
+
+
+def _own_table(found: Connection, owner: Owner, organisation: str | None) -> Connection:
+    """Everybody has the tables of what is entered here; of those of the whole service an organisation has its users."""
+    if not _is_theirs(found, owner, organisation):
         raise NotTheirs(found.name, owner.name)
     return replace(found, owner=owner)
+
+
+def _is_theirs(found: Connection, owner: Owner, organisation: str | None) -> bool:
+    if found.owner.name == owner.name:
+        return True
+    is_of_service = found.mapping.connection.path is not None
+    is_own_users = organisation is not None and found.wire.path == organisation
+    return found.wire.kind == "table" and (not is_of_service or is_own_users)
 
 
 def owned_names(
@@ -97,17 +110,16 @@ def owned_names(
     sandbox_environment: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Names of the owner's connections, our own tables among them; the operator's that cannot be used are left out."""
-    found = set(made_by_users(state))
+    found, organisation = set(made_by_users(state)), organisations.code_of(state)
     given = sandbox_environment if owner.name == SANDBOX_OWNER else None
     for name in connection_names(project):
         try:
-            one = resolve(name, project, environment=environment, sandbox_environment=given)
+            one = resolve(name, project, environment=_also(environment, organisation), sandbox_environment=given)
         except SettingsError:
             continue
         if stands_for(name, environment, project) is not None:
             continue
-        is_own_table = one.wire.kind == "table" and one.mapping.connection.path is None
-        found |= {name} if is_own_table or one.owner.name == owner.name else set()
+        found |= {name} if _is_theirs(one, owner, organisation) else set()
     return sorted(found)
 
 

@@ -19,6 +19,7 @@ from pipelines.service.settings import MEGABYTE, ServiceSettings
 from pipelines.service.users import documented
 from pipelines.service.users.admin_entries import entry_of
 from pipelines.service.users.entries import Result, may_have_nul
+from pipelines.service.users.flowing import flow_on
 from pipelines.service.users.log import Call
 from pipelines.service.users.sync import Outcome, Tenant, sync
 
@@ -109,6 +110,7 @@ def _answer(context: Context, call: Call, body: bytes) -> Response:
     outcome = sync(context.store, Tenant(organisation), entries, "admin", reconcile=mode == "full-reconcile")
     call.done(context.store, outcome, mode=mode)
     documented.count(context.metrics, outcome)
+    flow_on(context, organisation, outcome)
     return json_answer({"success": True, "message": "Sync completed successfully", "data": _data(mode, outcome)})
 
 

@@ -8,6 +8,7 @@ from pipelines.service.context import Context
 from pipelines.service.errors import timestamp
 from pipelines.service.users import documented
 from pipelines.service.users.entries import Result
+from pipelines.service.users.flowing import flow_on
 from pipelines.service.users.internal_entries import entry_of
 from pipelines.service.users.log import Call
 from pipelines.service.users.sync import Outcome, Tenant, sync
@@ -27,6 +28,7 @@ def carry_out(context: Context, call: Call, body: dict[str, Any]) -> dict[str, A
     more = body.get("metadata") or {}
     call.done(context.store, outcome, **{key: str(more[key])[:200] for key in ("syncType", "syncedBy") if key in more})
     documented.count(context.metrics, outcome)
+    flow_on(context, tenant.id, outcome)
     return _answer(body, outcome)
 
 
