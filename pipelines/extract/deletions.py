@@ -20,7 +20,7 @@ from pipelines.extract import raw
 from pipelines.extract.feed import named_deleted
 from pipelines.extract.guard import check_size
 from pipelines.extract.job import Job
-from pipelines.extract.pages import Current, Intake, Layout, copy_sql
+from pipelines.extract.pages import Current, Intake, Layout
 from pipelines.extract.shape import json_path, literal, select
 from pipelines.mapping.language import Request
 from pipelines.mapping.wanted import plain_fields
@@ -227,7 +227,7 @@ def bury(job: Job, ids: Iterable[str], found: Found) -> None:
         greatest(now(), make_timestamptz({job.floor})) as seen, arg_max(record, {raw.ORDER}) as record,
         null::varchar as problem
         from log.raw.{job.name} where id in (select unnest({_list(gone)})) group by id"""
-    rows = job.con.execute(copy_sql(query, path)).fetchall()[0][0]
+    rows = job.con.execute(raw.copy_sql(query, path)).fetchall()[0][0]
     found.files.append(path)
     found.deleted += rows
     found.rows += rows

@@ -141,7 +141,7 @@ def _final_sql(versions: Versions, load_id: str, path: Path) -> str:
     # DuckDB marks columns in which it knows of no NULL as required; dlt would rewrite such a file, for in its schema
     # all are optional. A condition that nobody can foresee keeps them so.
     query = f"select {', '.join(f'case when yes then {c} end as {c}' for c in raw.COLUMNS)} from ({source})"
-    return f"copy ({query}) to {literal(str(path))} (format parquet, compression snappy)"
+    return raw.copy_sql(query, path)
 
 
 def _check(connection: Connection, folder: Folder, load_id: str, versions: list[Versions]) -> None:

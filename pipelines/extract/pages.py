@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines.extract.bookmark import moment_sql
-from pipelines.extract.raw import ORDER
+from pipelines.extract.raw import ORDER, copy_sql
 from pipelines.extract.shape import json_path, literal
 
 UNCHANGED, NEW, CHANGED = 0, 1, 2
@@ -248,11 +248,6 @@ def _ours(source: str, only_with: Sequence[str]) -> str:
     held = (f"json_extract_string(record, {literal(json_path(path))})" for path in only_with)
     some = " and ".join(f"coalesce({text} not in ('', '[]', '{{}}'), false)" for text in held)
     return f"select * from ({source}) where json_type(record) <> 'OBJECT' or {some}" if some else source
-
-
-def copy_sql(query: str, path: Path) -> str:
-    """Writes a query's rows into a Parquet file."""
-    return f"copy ({query}) to {literal(str(path))} (format parquet, compression snappy)"
 
 
 def _is_key(value: str, path: str) -> str:
