@@ -23,7 +23,11 @@ class FieldMapping(Strict):
         description="Several of theirs are one list of ours; of those in a list of their own the first that is not "
         "empty. Written: into those that are empty, as far as they go",
     )
-    join: list[Path] | None = Field(None, description="Several of theirs make one of ours")
+    join: list[Path] | None = Field(
+        None,
+        description="Several of theirs make one of ours. Two of them are written with write: if_empty: the first word "
+        "into the first, the rest into the other, where neither is known",
+    )
     split: Path | None = Field(None, description="One of theirs makes two of ours; `part` says which")
     part: Literal["first", "rest", "last", "before_last"] | None = None
     separator: str = " "

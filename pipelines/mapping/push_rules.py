@@ -59,9 +59,12 @@ def _inverse(scope: Scope, name: str, field: FieldMapping) -> Iterator[Problem]:
     at: Parts = ("fields", name)
     if field.const is not None:
         yield scope.problem((*at, "const"), "a constant is not written back", remedy="write: never")
-    for way in ("join", "sql"):
-        if getattr(field, way) is not None and field.write_to is None:
-            yield scope.problem((*at, way), f"{way} has no inverse", remedy="add write_to, or write: never")
+    if field.sql is not None and field.write_to is None:
+        yield scope.problem((*at, "sql"), "sql has no inverse", remedy="add write_to, or write: never")
+    is_taken_apart = field.write == "if_empty" and len(field.join or []) == 2
+    if field.join is not None and field.write_to is None and not is_taken_apart:
+        remedy = "add write_to, or write: never, or write: if_empty where two are joined"
+        yield scope.problem((*at, "join"), "join has no inverse", remedy=remedy)
     if field.split is not None and field.write_to is None and not _has_other_part(scope, field):
         other = _OTHER_PARTS[field.part or "first"]
         remedy = f"push the field with part: {other} as well, or add write_to"

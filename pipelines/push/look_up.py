@@ -41,7 +41,7 @@ class LookUps:
         Raises:
             UnwritableError: nothing is left to write.
         """
-        stand_in = {name for one in self.all.values() for name in one.match} | unit.unknown
+        stand_in = {name for one in self.all.values() for name in one.match} | unit.unknown.keys()
         left = {name: value for name, value in values.items() if name not in stand_in}
         if values and not left and not unit.looked_up:
             raise UnwritableError(f"{', '.join(sorted(values))}: the CRM knows nothing by that name")
@@ -79,7 +79,7 @@ class LookUps:
         wanted = {field: value for field, value in wanted.items() if value is not None}
         found = await self._find(name, one, wanted) if wanted else None
         if found is None:
-            unit.unknown |= set(one.fields)
+            unit.unknown |= dict.fromkeys(one.fields, f"cannot be written: the CRM knows no {name} of that name")
         else:
             unit.looked_up[name] = found
 

@@ -45,7 +45,7 @@ def _outcome(
         status = "dead"
     return Outcome(
         unit.intent, status, key, result.http_status, error, result.request_id, _next_try(unit, result),
-        unit.intent.attempt - 1 if result.again_at_once else None, kept or {}, kept is not None,
+        unit.intent.attempt - 1 if result.again_at_once else None, kept or {}, kept is not None, unit.unknown,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ It reads the warehouse and the state and changes neither; no CRM is called. Its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from pipelines.warehouse.models import ident, literal
 SYNCED = ("", "synced_at")
 # Made of no batches, because an array of Python values, even an empty one, makes pyarrow import pandas.
 NO_ROWS = pa.Table.from_batches([], ROWS)
+NO_CREATES = "CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT, waits BOOLEAN)"
 NO_REFERENCES = pa.Table.from_batches([], REFERENCES)
 
 
@@ -156,6 +158,7 @@ def _stale(work: _Work, entity: str, rows: pa.Table) -> list[str]:
 
 def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence[PushField]) -> dict[str, Any]:
     policy = _policy(work, entity)
+    condition = None if policy in {"none", "linked", "all"} else policy
     synced = literal(None) if work.synced_at is None else f"make_timestamptz({work.synced_at})"
     return {
         "connection": work.connection.name,
@@ -175,13 +178,18 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "has_pins": plan_inputs.has_pins(work.state, entity),
         "policy": policy,
         **_key(work, entity, schema),
-        "condition": None if policy in {"none", "linked", "all"} else policy,
+        "condition": condition,
+        "needed": [one for one in fields if one.to and not one.is_list and _names(condition, one.name)],
         "has_references": any(one.is_reference for one in fields),
         "both_edited": f"theirs_since > {synced} and since > {synced}",
         "paused": work.paused,
         "not_in_pilot": _left_out(work.pilot),
         "now": f"make_timestamptz({int(work.now.timestamp() * 1_000_000)})",
     }
+
+
+def _names(condition: str | None, field: str) -> bool:
+    return condition is not None and re.search(rf"\b{field}\b", condition) is not None
 
 
 def _left_out(pilot: Pilot) -> str:
@@ -220,7 +228,7 @@ def _make_creates(work: _Work, entity: str, context: Mapping[str, Any]) -> None:
     if can_create and context["policy"] != "none":
         make(work.con, "plan_creates", context)
     else:
-        work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT)")
+        work.con.execute(NO_CREATES)
 
 
 def _reach(work: _Work, entity: str, singular: str) -> None:
@@ -232,7 +240,9 @@ def _reach(work: _Work, entity: str, singular: str) -> None:
         [entity, work.connection.name],
     )
     if work.pilot == Pilot():  # a pilot may leave the creation out
-        work.con.execute("INSERT INTO plan_reachable SELECT ?, golden_id, NULL FROM plan_creates", [entity])
+        work.con.execute(
+            "INSERT INTO plan_reachable SELECT ?, golden_id, NULL FROM plan_creates WHERE NOT waits", [entity]
+        )
 
 
 def _reach_referenced(work: _Work, fields: Sequence[PushField]) -> None:
@@ -240,7 +250,7 @@ def _reach_referenced(work: _Work, fields: Sequence[PushField]) -> None:
     for one in fields:
         known = work.con.execute("SELECT count(*) FROM plan_reachable WHERE entity = ?", [one.to]).fetchall()[0][0]
         if one.to is not None and not known:
-            work.con.execute("CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT)")
+            work.con.execute(NO_CREATES)
             if not exists(work.con, one.sources):
                 continue
             _reach(work, one.to, one.singular)

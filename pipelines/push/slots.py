@@ -1,4 +1,4 @@
-"""A list of ours in several fields of theirs (`all_of`): which member goes where."""
+"""One of ours in several fields of theirs (`all_of`, `join`): which part of it goes where."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ def emptied(slots: Slots, current: Any, clear: Any, is_gone: Callable[[Any], boo
 def is_empty(value: Any) -> bool:
     """Whether a place is free."""
     return value is MISSING or value is None or (isinstance(value, str) and not value.strip())
+
+
+def taken_apart(
+    paths: Sequence[str], separator: str, value: Any, body: Any, current: Any, clear: Any
+) -> Iterator[tuple[str, Any]]:
+    """The first word into the first of theirs, the rest into the other; nothing where one of them is known."""
+    is_known = value is not None and not all(is_empty(get(current, path)) for path in paths)
+    if is_known or any(get(body, path) is not MISSING for path in paths):
+        return
+    word, _, rest = ("" if value is None else str(value)).partition(separator)
+    for path, text in zip(paths, (word, rest), strict=True):
+        if text or value is None:
+            yield path, text or clear

@@ -28,7 +28,8 @@ class Unit:
         modified_at: of an update: the record's modification time (us) when it was read for the plan.
         resolved: values of references, as the CRM's own ids.
         body: the CRM's fields, once they are made.
-        looked_up: by look-up: what the CRM knows the record's values by; unknown: fields of which it knows none.
+        looked_up: by look-up: what the CRM knows the record's values by.
+        unknown: by field: why it is left out, where a look-up found nothing.
         current: the record as it is now, where it was read.
         holds: of a revert: golden values (JSON) by field that are not to be pushed again.
     """
@@ -39,7 +40,7 @@ class Unit:
     resolved: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
     looked_up: dict[str, Any] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
+    unknown: dict[str, str] = field(default_factory=dict)
     current: Any = None
     holds: Mapping[str, str | None] = field(default_factory=dict)
 

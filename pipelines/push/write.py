@@ -17,7 +17,7 @@ from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
 from pipelines.mapping.language import Connection, Entity, FieldMapping
 from pipelines.push.inverse import UnwritableError, to_theirs
 from pipelines.push.paths import MISSING, get, list_above, put
-from pipelines.push.slots import emptied, filled, replaced
+from pipelines.push.slots import emptied, filled, replaced, taken_apart
 
 PLAIN = ("text", "email")
 
@@ -50,7 +50,9 @@ class Writer:
             UnwritableError: a value cannot be said in this CRM; the message names the field.
         """
         body: dict[str, Any] = {}
-        for name, value in values.items():
+        apart = self._taken_apart  # such go only where nothing else is written, so they come last
+        for name in values if apart.isdisjoint(values) else sorted(values, key=apart.__contains__):
+            value = values[name]
             if isinstance(value, str) and (path := self._plain_texts.get(name)) is not None:
                 put(body, path, value)
                 continue
@@ -75,6 +77,11 @@ class Writer:
             and list_above(field.path) is None
             and field.model_fields_set <= {"path", "write", "unique", "owner"}
         }
+
+    @cached_property
+    def _taken_apart(self) -> frozenset[str]:
+        """Fields that two of theirs make together: a whole name, say, where they have its parts."""
+        return frozenset(n for n, field in self.entity.fields.items() if field.join and field.write_to is None)
 
     def needs_current(self, names: Iterable[str]) -> bool:
         """Whether writing these fields needs the record as it is now."""
@@ -109,6 +116,9 @@ class Writer:
         field, canonical = self.entity.fields[name], self.schema.fields[name]
         if field.split is not None and field.write_to is None:
             _put(body, field.split, _rejoined(field, body, value, current), current)
+        elif name in self._taken_apart:
+            for place, part in taken_apart(field.join or [], field.separator, value, body, current, self._clear):
+                put(body, place, part)
         elif field.all_of is not None and field.write_to is None:
             for place, member in self._slotted(field, canonical, value, current):
                 _put(body, place, member, current)

@@ -25,8 +25,8 @@ SUCCEEDED = ("done", "adopted")
 class Outcome:
     """What became of an intent.
 
-    `read_back` holds, for each field, the canonical value (JSON) that the CRM kept; `tries` replaces the intent's
-    count of tries where this one is not to count.
+    `read_back` holds, for each field, the canonical value (JSON) that the CRM kept; `left_out` says of fields that were
+    not sent with the others why; `tries` replaces the intent's count of tries where this one is not to count.
     """
 
     intent: Intent
@@ -39,6 +39,7 @@ class Outcome:
     tries: int | None = None
     read_back: Mapping[str, str | None] = field(default_factory=dict)
     has_read_back: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Conflict(NamedTuple):
@@ -165,12 +166,13 @@ def _lines(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
     what = one.intent
     shared = (
         what.intent_id, what.run_id, what.connection, what.entity, what.golden_id, what.action, what.attempt,
-        what.planned_at, what.sent_at, one.record_key or what.record_key, one.status, one.http_status, one.error,
-        one.correlation_id, now,
+        what.planned_at, what.sent_at, one.record_key or what.record_key,
     )  # fmt: skip
     for change in one.intent.changes or (Change("", None, None),):  # what is deleted has no fields, but its line
+        why = one.left_out.get(change.field) if one.status == "done" else None
+        told = ("skipped", None, why) if why is not None else (one.status, one.http_status, one.error)
         kept = one.read_back.get(change.field)
-        yield (*shared, change.field, change.old, change.new, change.since, kept)
+        yield (*shared, *told, one.correlation_id, now, change.field, change.old, change.new, change.since, kept)
 
 
 def _echoes(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:

@@ -12,6 +12,15 @@ from crm_office import Office
 
 from pipelines.mapping.load import load_mapping, load_schemas
 from pipelines.sandbox.handle import start
+from pipelines.wire.limiter import Limiter
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_limits() -> Iterator[None]:
+    """The emulated CRMs do not enforce their limits here, and nobody waits for them: tests/wire has them."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pipelines.wire.accounts.Limiter", lambda _, store: Limiter([], store))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -82,6 +84,14 @@ def test_a_suburb_that_the_crm_does_not_know_keeps_the_rest_from_nobody(office: 
     office.run("all")
     after = office.held("vaultre", "contacts")[here]
     assert (after["company"], after["address"]) == ("Deep Sea Ltd", before)
+    with closing(sqlite3.connect(f"file:{office.data}/sandbox/state.sqlite?mode=ro", uri=True)) as state:
+        told = state.execute(
+            "select field, status, error from ledger where connection = 'vaultre' and record_key = ? "
+            "and field in ('city', 'company') order by entry_id desc limit 2",
+            [f"vaultre:{here}"],
+        ).fetchall()
+    unknown = ("city", "skipped", "cannot be written: the CRM knows no suburb of that name")
+    assert sorted(told) == [unknown, ("company", "done", None)]
     again = office.run("all")
     assert not [row for row in again.report.rows if row.planned or row.failed]
 

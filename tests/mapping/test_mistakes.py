@@ -112,6 +112,9 @@ def test_single_mistakes(problems: Problems) -> None:
         "says nothing; expected when, feed or reconcile": small(more="deleted: {}"),
         "has the wrong form": small(more="deleted: {reconcile: daily}"),
         "without split": small("name: {path: a, part: first}"),
+        "join has no inverse; add write_to, or write: never, or write: if_empty where two are joined": small(
+            "name: {join: [a, b], write: always}", f"push: {{fields: [name], {update}}}"
+        ),
         "at least 2": small("name: {join: [a]}"),
         "found nothing; expected": small("name: "),
         "found 3; expected string": small("name: {path: 3}"),
@@ -138,6 +141,7 @@ def test_choices_that_are_made_are_accepted(problems: Problems) -> None:
     assert problems(small(status, f"push: {{fields: [status], {update}}}")) == []
     assert problems(small(halves, f"push: {{fields: [first_name, last_name], {update}}}")) == []
     assert problems(small("status: {path: s, values: {A: lead, B: lead}}")) == []
+    assert problems(small("name: {join: [a, b], write: if_empty}", f"push: {{fields: [name], {update}}}")) == []
     assert problems(small("phones: {each: P, path: n, new: {}}", f"push: {{fields: [phones], {update}}}")) == []
     assert problems(small(more="push: {create: \"status = 'lead' and source_count > 1\", create_request: "
                                "{method: POST, path: c}}")) == []  # fmt: skip

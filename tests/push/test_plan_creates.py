@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from push_warehouse import creating
+from push_warehouse import creating, rows
 
 from pipelines.state import intents, ledger
 from pipelines.state.database import State
@@ -28,6 +28,35 @@ def test_create_policies(warehouse: Any, planned: Any, connect: Any, policy: str
     assert [row["golden_id"] for row in made.rows.to_pylist()] == created
     assert {row["action"] for row in made.rows.to_pylist()} <= {"create"}
     assert made.rows.num_rows == 0 or made.rows.to_pylist()[0]["record_key"] is None
+
+
+def test_a_deal_waits_for_the_property_it_must_have(warehouse: Any, planned: Any, connect: Any) -> None:
+    """A property that the CRM has not, and is not given, would be left out of the deal; then the CRM refuses it."""
+
+    def about_properties(mapping: Any) -> None:
+        push, properties = {"create": "linked", "create_request": {"method": "POST", "path": "x"}}, {"address": "a"}
+        entities = mapping["entities"]
+        entities["properties"] = {
+            "extract": {"path": "p"}, "id": "id", "fields": properties, "push": {**push, "fields": ["address"]}
+        }  # fmt: skip
+        entities["deals"]["fields"]["property_id"] = "propertyId"
+        entities["deals"]["push"]["fields"].append("property_id")
+        creating("property_id is not null and name <> ''", ["deals"])(mapping)
+
+    for number, connection in ((1, "south"), (2, "local")):
+        warehouse.record(f"p{number}", connection, "properties", str(number), address="1 Elm")
+        warehouse.golden("properties", f"p{number}", address="1 Elm")
+        warehouse.record(f"d{number}", "south", "deals", str(number))
+        warehouse.golden("deals", f"d{number}", name="Sale", property_id=f"p{number}")
+    warehouse.source("north", "properties")
+    made = planned(connect(about_properties))
+    found = [row for row in rows(made, "entity", "golden_id", "action", "field", "new") if row[0] == "deals"]
+    assert found == [
+        ("deals", "d1", "create", "name", '"Sale"'), ("deals", "d1", "create", "property_id", '"p1"'),
+        ("deals", "d2", "blocked", "name", '"Sale"'),
+    ]  # fmt: skip
+    assert rows(made, "why")[-1] == ("waits for what it points at, which is not in this CRM",)
+    assert made.counts["properties"]["create"] == made.counts["deals"]["create"] == made.counts["deals"]["blocked"] == 1
 
 
 def test_the_connection_may_set_the_policy(warehouse: Any, planned: Any, connect: Any) -> None:

@@ -82,6 +82,16 @@ def test_each_way_has_its_inverse(field: str, mapped: Any, value: Any, expected:
     assert write(field, mapped, value) == expected
 
 
+def test_a_whole_name_goes_where_its_parts_are_unknown() -> None:
+    mapped = {"join": ["f", "l"], "write": "if_empty"}
+    parts = {"first": {"path": "f"}, "rest": {"path": "l"}}
+    assert write("text", mapped, "Jane van Dyke") == {"f": "Jane", "l": "van Dyke"}
+    assert write("text", mapped, "Cher") == {"f": "Cher"}
+    assert write("text", mapped, {"text": "Jane van Dyke", "rest": "Dyke"}, None, None, **parts) == {"l": "Dyke"}
+    assert write("text", mapped, "Jane van Dyke", {"f": None, "l": "Dyke"}) == {}
+    assert write("text", mapped, None, {"f": "Jane", "l": "van Dyke"}) == {"f": "", "l": ""}, "an undo takes it back"
+
+
 def test_numbers_and_ids_keep_the_type_they_have_there() -> None:
     assert write("owner_id", {"path": "o"}, "7", {"o": 5}) == {"o": 7}
     assert write("amount", {"path": "a"}, 5, {"a": "4.50"}) == {"a": "5"}
