@@ -4,8 +4,7 @@ sides as (
     select
         p.a,
         p.b,
-        {% for column in ["given", "nick", "middle", "family", "generation", "email", "email_digits", "is_public_mail", "phone",
-                          "company", "house", "street", "unit", "postal", "city", "birth", "birth_day", "national_id"] %}
+        {% for column in columns %}
         x.{{ column }} as a_{{ column }},
         y.{{ column }} as b_{{ column }},
         {% endfor %}

@@ -20,6 +20,6 @@ select
 from partners as x
 join ordered as y on y.key = x.key and y.place = x.partner{% if touched %} and (x.is_touched or y.is_touched){% endif %}
 {% if rule.identifier %}
-left join {{ frequencies }} as f on f.kind = '{{ rule.identifier }}_people' and f.value = x.key
+left join {{ frequencies }} as f on f.kind = '{{ rule.identifier }}_people' and hash(f.value) = x.key
 where coalesce(f.people, 1) <= {{ rule.most_people }}
 {% endif %}

@@ -8,6 +8,6 @@ select
 from identity_keys as x
 join identity_keys as y on x.key = y.key and x.rid < y.rid{% if touched %} and (x.is_touched or y.is_touched){% endif %}
 {% if rule.identifier %}
-left join {{ frequencies }} as f on f.kind = '{{ rule.identifier }}_people' and f.value = x.key
+left join {{ frequencies }} as f on f.kind = '{{ rule.identifier }}_people' and hash(f.value) = x.key
 where coalesce(f.people, 1) <= {{ rule.most_people }}
 {% endif %}

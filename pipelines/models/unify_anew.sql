@@ -9,7 +9,7 @@ changed as (
     select record_key from looked_at
 ),
 
-held as (
+held as not materialized (
     select r.record_key, coalesce(d.to_id, r.golden_id) as golden_id
     from {{ registry }} as r
     left join {{ redirects }} as d on d.from_id = r.golden_id

@@ -20,6 +20,8 @@ WIDER_KEYS = 200_000
 """In a set of n records, a "wider" key may be shared by up to this / n of them: 200 of 1,000, 20 of 10,000."""
 PAIRS_PER_RECORD = 25
 """Pairs that are looked at, for each record of the set: all pairs of people with fifty records each."""
+HASHES = "identity_key_hashes"
+"""Temporary table: the keys of every record."""
 SMALL = 20_000
 """A set of fewer records counts as so many: looking costs nothing."""
 
@@ -64,17 +66,27 @@ def make_pairs(
     Args:
         population: how many records the frequencies were counted on.
         caps: how many records may share a key, by rule; None: measured on these records.
-        touched: table of comparable records, with `key_columns` at least: only pairs with one of them.
+        touched: table of record ids (rid): only pairs with one of them. Then `identity_key_hashes` is there already.
 
     Returns:
         The caps used.
     """
-    search = _Search(con, declaration, columns, known, frequencies, touched, declared_caps(declaration, population))
+    rules = rules_of(declaration, columns)
+    if touched:
+        con.execute(
+            f"""create or replace temp table identity_touched_hashes as
+                select h.* from {HASHES} as h semi join {touched} as t on t.rid = h.rid"""
+        )
+    else:
+        make_key_hashes(con, rules, known)
+    names = list(declaration.identifiers)
+    search = _Search(con, rules, names, known, frequencies, touched, declared_caps(declaration, population))
     most = PAIRS_PER_RECORD * max(population, SMALL)
     allowed = most
     while True:
         used = search.run(caps, allowed=allowed, crowd=most)
         if caps is not None or search.count("identity_pairs") <= most or allowed < population:
+            con.execute(f"drop table {HASHES}")
             return used
         allowed //= 2
 
@@ -88,28 +100,30 @@ def _at_most(candidate: Candidate, population: int) -> int:
     return max(candidate.at_most, WIDER_KEYS // max(population, 1)) if candidate.wider else candidate.at_most
 
 
-def key_columns(rules: list[CandidateRule]) -> list[str]:
-    """The columns of comparable records that keys are made of, and the record's id."""
-    return ["rid", *sorted({column for rule in rules for column in [*rule.on, *([rule.each] if rule.each else [])]})]
+def make_key_hashes(
+    con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], known: str, table: str = HASHES
+) -> None:
+    """Make `table` of the keys of comparable records, one column for each rule."""
+    build(con, "identity_key_hashes", table=table, rules=rules, known=known)
 
 
-def make_beside(con: duckdb.DuckDBPyConnection, rule: CandidateRule, known: str, asked: str) -> None:
-    """Fill `identity_beside` (rid, key) with the records of `known` that have a key of the SELECT `asked`."""
-    build(con, "identity_beside", keyed=keyed(rule, known), asked=asked)
+def make_beside(con: duckdb.DuckDBPyConnection, rule: CandidateRule, asked: str) -> None:
+    """Fill `identity_beside` (rid, key) with the records that have a key of the SELECT `asked`."""
+    build(con, "identity_beside", keyed=keyed(rule, HASHES), asked=asked)
 
 
-def keyed(rule: CandidateRule, table: str) -> str:
-    """The SELECT of every record of a table under its key of one rule."""
-    return render("identity_keyed", rule=rule, known=table)
+def keyed(rule: CandidateRule, hashes: str) -> str:
+    """The SELECT of every record of a table of hashes under its key of one rule."""
+    return render("identity_keyed", rule=rule, hashes=hashes)
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One search for pairs over one table of comparable records."""
+    """One search for pairs over one table of comparable records. `names`: the identifiers."""
 
     con: duckdb.DuckDBPyConnection
-    declaration: IdentityDeclaration
-    columns: set[str]
+    rules: list[CandidateRule]
+    names: list[str]
     known: str
     frequencies: str
     touched: str | None
@@ -121,21 +135,20 @@ class _Search:
         Args:
             crowd: from so many pairs on, those that several rules found are put together before the end.
         """
-        names = list(self.declaration.identifiers)
-        spelled = ", ".join(f"{name} utinyint" for name in names)
+        spelled = ", ".join(f"{name} utinyint" for name in self.names)
         self.con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
         used: dict[str, int] = {}
-        for rule in rules_of(self.declaration, self.columns):
+        for rule in self.rules:
             under = self._under(rule)
             build(self.con, "identity_blocks", keyed=under)
             most = self.declared[rule.name]
             used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
-            self._insert(rule, under, used[rule.name], names)
+            self._insert(rule, under, used[rule.name])
             if self.count("identity_raw_pairs") > crowd:
-                build(self.con, "identity_pairs", identifiers=names)
+                build(self.con, "identity_pairs", identifiers=self.names)
                 self.con.execute("drop table identity_raw_pairs")
                 self.con.execute("alter table identity_pairs rename to identity_raw_pairs")
-        build(self.con, "identity_pairs", identifiers=names)
+        build(self.con, "identity_pairs", identifiers=self.names)
         for table in ("identity_raw_pairs", "identity_keys", "identity_blocks"):
             self.con.execute(f"drop table {table}")
         return used
@@ -143,12 +156,12 @@ class _Search:
     def _under(self, rule: CandidateRule) -> str:
         """The SELECT of records under their key of one rule: of all, or of those that share one with the touched."""
         if not self.touched:
-            return keyed(rule, self.known)
-        make_beside(self.con, rule, self.known, keyed(rule, self.touched))
+            return keyed(rule, HASHES)
+        make_beside(self.con, rule, keyed(rule, "identity_touched_hashes"))
         return "select rid, key from identity_beside"
 
-    def _insert(self, rule: CandidateRule, under: str, cap: int, names: list[str]) -> None:
-        context: dict[str, Any] = {"rule": rule, "touched": self.touched, "identifiers": names, "at_most": cap}
+    def _insert(self, rule: CandidateRule, under: str, cap: int) -> None:
+        context: dict[str, Any] = {"rule": rule, "touched": self.touched, "identifiers": self.names, "at_most": cap}
         context |= {"keyed": under, "frequencies": self.frequencies, "known": self.known}
         build(self.con, "identity_keys", **context, fits=True)
         self.con.execute(f"insert into identity_raw_pairs {render('identity_rule_pairs', **context)}")

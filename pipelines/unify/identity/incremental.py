@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import duckdb
 
-from pipelines.unify.identity.candidates import declared_caps, key_columns, keyed, make_beside, rules_of
+from pipelines.unify.identity.candidates import declared_caps, keyed, make_beside, make_key_hashes, rules_of
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import PERSON_TERMS, Model
 from pipelines.unify.identity.records import INPUT, columns_of, make_records
@@ -27,7 +27,7 @@ def look_again(
 ) -> set[str]:
     """Bring the comparable records up to date; fill `identity_touched` (rid): whose pairs may be others now.
 
-    Their `key_columns` are in `identity_touched_records`.
+    The keys of all records are left in `identity_key_hashes`.
 
     Returns:
         The columns of the records.
@@ -38,11 +38,8 @@ def look_again(
     )
     columns = columns_of(con, records)
     rules = rules_of(declaration, columns)
-    needed = ", ".join(f"k.{column}" for column in key_columns(rules))
-    con.execute(
-        f"""create or replace temp table identity_old as
-            select {needed} from {tables.known} as k semi join identity_changed using (rid)"""
-    )
+    was = f"(select k.* from {tables.known} as k semi join identity_changed using (rid))"
+    make_key_hashes(con, rules, was, "identity_old_hashes")
     con.execute(
         f"""create or replace temp table identity_source as
             select {", ".join(sorted(columns & INPUT))} from {records}
@@ -52,18 +49,16 @@ def look_again(
     build(con, "identity_known", table="identity_new", terms=PERSON_TERMS, frequencies=tables.frequencies)
     con.execute(f"delete from {tables.known} where rid in (select rid from identity_changed)")
     con.execute(f"insert into {tables.known} by name from identity_new")
+    make_key_hashes(con, rules, "identity_new", "identity_new_hashes")
+    make_key_hashes(con, rules, tables.known)
     con.execute("create or replace temp table identity_touched as select rid from identity_changed")
     caps = {**declared_caps(declaration, model.population or 1), **(model.caps or {})}
     for rule in rules:
-        before = keyed(rule, "identity_old")
-        make_beside(con, rule, tables.known, f"{keyed(rule, 'identity_new')} union all {before}")
+        before = keyed(rule, "identity_old_hashes")
+        make_beside(con, rule, f"{keyed(rule, 'identity_new_hashes')} union all {before}")
         context = {"keyed_before": before, "at_most": caps[rule.name], "neighbours": rule.neighbours}
         con.execute(f"insert into identity_touched {render('identity_flipped', **context)}")
     con.execute("create or replace temp table identity_touched as select distinct rid from identity_touched")
-    con.execute(
-        f"""create or replace temp table identity_touched_records as
-            select {needed} from {tables.known} as k semi join identity_touched using (rid)"""
-    )
     return columns
 
 

@@ -128,7 +128,7 @@ def _match_changed(
         frequencies=tables.frequencies,
         population=model.population or 1,
         caps=model.caps,
-        touched="identity_touched_records",
+        touched="identity_touched",
     )
     make_near(con, "identity_near", "identity_pairs", tables.known)
     pairs = _score(con, declaration, model, "identity_near")

@@ -9,6 +9,11 @@ from pipelines.unify.identity.model import PERSON_TERMS, Model
 from pipelines.unify.identity.sqlmodels import render
 
 NEVER_BELOW = -1e9
+COLUMNS = (
+    *("given", "nick", "middle", "family", "generation", "email", "email_digits", "is_public_mail", "phone", "company"),
+    *("house", "street", "unit", "postal", "city", "birth", "birth_day", "national_id"),
+)
+"""The columns of comparable records that are compared; beside them, how often the terms occur."""
 
 
 def score_query(
@@ -38,7 +43,14 @@ def compared_query(pairs: str, *, known: str, only_decidable: bool = False) -> s
     Args:
         only_decidable: without the pairs that a guard parts and nobody would be asked about.
     """
-    return render("identity_compared", pairs=pairs, known=known, only_decidable=only_decidable, terms=PERSON_TERMS)
+    return render(
+        "identity_compared",
+        pairs=pairs,
+        known=known,
+        only_decidable=only_decidable,
+        columns=COLUMNS,
+        terms=PERSON_TERMS,
+    )
 
 
 def weighed_query(
@@ -82,7 +94,8 @@ def make_scores(
 
 def make_near(con: duckdb.DuckDBPyConnection, table: str, pairs: str, known: str) -> None:
     """Make `table` of the comparable records that occur in `pairs`: where they are few, scoring reads those alone."""
+    columns = ", ".join(["rid", "record_key", *COLUMNS, *(f"{term}_records" for term in PERSON_TERMS)])
     con.execute(
         f"""create or replace temp table {table} as
-            select * from {known} where rid in (select a from {pairs} union select b from {pairs})"""
+            select {columns} from {known} where rid in (select a from {pairs} union select b from {pairs})"""
     )
