@@ -20,6 +20,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
 from pipelines.extract.load import Folder, Versions
+from pipelines.extract.run import extract
 from pipelines.mapping.language import Mapping
 
 BASE = "http://crm.test/v1"
@@ -229,3 +230,20 @@ def append(connection: Connection, folder: Folder, versions: list[Versions]) -> 
             con.execute(f"create table if not exists raw.{one.entity} as {rows} limit 0")
             con.execute(f"insert into raw.{one.entity} {rows}")
     return "test"
+
+
+SINCE = {"incremental": {"start_param": "updated_since", "lag": 5, "convert": "iso_ms"}}
+
+
+def filled(count: int = 7, **settings: Any) -> MemoryCrm:
+    """A CRM with some contacts."""
+    crm = MemoryCrm(**settings)
+    for i in range(count):
+        crm.put(f"c{i}", name=f"Ada {i}")
+    return crm
+
+
+def run(crm: MemoryCrm, connection: Any, **more: Any) -> Any:
+    """Reads its contacts; the calls are counted afresh."""
+    crm.calls.clear()
+    return extract(connection, adapter=crm, **more)[0]
