@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 from pipelines.extract.shape import literal
 from pipelines.mapping.language import Incremental
+from pipelines.wire.moments import written
 
 
 def parse(text: str) -> datetime:
@@ -39,21 +39,6 @@ def start_value(bookmark: str | None, incremental: Incremental) -> str:
         return _initial(incremental)
     earliest = datetime(1970, 1, 1, tzinfo=UTC)
     return written(max(earliest, parse(bookmark) - timedelta(seconds=incremental.lag)), incremental.convert)
-
-
-def written(moment: datetime, convert: str) -> str:
-    """A moment in one of the ways of `convert`; finer parts are cut off, so that it is never later."""
-    if convert == "epoch_seconds":
-        return str(int(moment.timestamp()))
-    if convert == "epoch_ms":
-        return str(int(moment.timestamp() * 1000))
-    whole = moment.replace(microsecond=0)
-    if convert == "http_date":
-        return format_datetime(whole, usegmt=True)
-    if convert == "iso_ms":
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    offset = whole.isoformat()
-    return offset if convert == "iso_offset" else offset.replace("+00:00", "Z")
 
 
 def _initial(incremental: Incremental) -> str:

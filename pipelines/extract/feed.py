@@ -12,8 +12,9 @@ from pipelines.extract.job import Job
 from pipelines.extract.pages import Current, Intake, Layout
 from pipelines.extract.request import filled
 from pipelines.extract.shape import literal
-from pipelines.extract.source import build_paginator, pages
+from pipelines.extract.source import pages
 from pipelines.mapping.language import Extract
+from pipelines.wire.names import build_paginator
 
 
 def named_deleted(job: Job, feed: Extract, bookmark: str | None) -> tuple[list[str], list[str], bool]:

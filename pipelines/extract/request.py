@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.extract.bookmark import start_value, written
+from pipelines.extract.bookmark import start_value
 from pipelines.mapping.language import Entity, Extract
 from pipelines.mapping.wanted import wanted_fields
+from pipelines.wire.moments import written
 
 START, END = "{incremental.start_value}", "{incremental.end_value}"
 FIELDS = "{fields}"

@@ -10,12 +10,9 @@ import dlt
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources.rest_api import rest_api_resources
 
-from pipelines.connections.errors import SettingsError
 from pipelines.extract.shape import select
 from pipelines.mapping.language import Extract
-from pipelines.wire.names import PAGINATORS
 from pipelines.wire.paginators import Paginator, compiled
-from pipelines.wire.references import OnePage
 from pipelines.wire.session import SetAside, Wire
 
 
@@ -33,24 +30,6 @@ class Page:
     set_aside: SetAside | None = None
     first: Any = None
     last: Any = None
-
-
-def build_paginator(block: str | dict[str, Any] | None) -> Paginator:
-    """The paginator of an `extract` block; without one everything comes in one answer.
-
-    Raises:
-        SettingsError: an unknown type, or arguments it does not take.
-    """
-    if block is None:
-        return OnePage()
-    kind, arguments = (block, {}) if isinstance(block, str) else (str(block.get("type")), dict(block))
-    arguments.pop("type", None)
-    if kind not in PAGINATORS:
-        raise SettingsError(f"paginator {kind!r} is not known; there are {', '.join(sorted(PAGINATORS))}")
-    try:
-        return PAGINATORS[kind](**arguments)
-    except TypeError as wrong:
-        raise SettingsError(f"paginator {kind}: {wrong}") from None
 
 
 def pages(wire: Wire, name: str, extract: Extract, paginator: Paginator) -> Generator[Page, None, None]:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.extract import bookmark
 from pipelines.extract.job import Job
 from pipelines.extract.request import Ends
 from pipelines.extract.shape import select
 from pipelines.extract.source import Page
 from pipelines.mapping.language import Extract, Incremental, Windows
+from pipelines.wire.moments import written
 
 SLACK = 2
 MILLISECONDS_FROM = 1e11
@@ -95,7 +95,7 @@ class Axis:
     def _written(self, place: int | None) -> str | None:
         if place is None or not self._is_time:
             return None if place is None else str(place)
-        return bookmark.written(datetime.fromtimestamp(place, UTC), self._incremental.convert)
+        return written(datetime.fromtimestamp(place, UTC), self._incremental.convert)
 
     def _place(self, record: Any) -> int | None:
         """Where a record lies; None where it does not say, or not in a way that is understood."""

@@ -21,9 +21,10 @@ from typing import Any
 from pipelines.extract.job import Job
 from pipelines.extract.pages import Tally
 from pipelines.extract.request import filled
-from pipelines.extract.source import Page, build_paginator, pages
+from pipelines.extract.source import Page, pages
 from pipelines.extract.span import Axis, NotFiltered, Span
 from pipelines.mapping.language import Extract
+from pipelines.wire.names import build_paginator
 from pipelines.wire.paginators import Paginator, compiled
 
 FEWEST_PAGES = 4

@@ -152,6 +152,11 @@ class Push(Strict):
 
     create: str = Field("none", description="none, linked, all, or a condition in SQL over canonical names")
     find: Find | None = None
+    freshness: Literal["get", "list"] = Field(
+        "get",
+        description="How it is made sure before an update that nobody changed the record since: each is read again, or "
+        "one list says which were changed (by incremental; where a text alone is written)",
+    )
     fields: list[str] = Field(default_factory=list, description="Nothing else is ever written")
     create_request: Request | None = None
     update_request: Request | None = None

@@ -22,6 +22,7 @@ def check_push(scope: Scope) -> Iterator[Problem]:
     if push is None:
         return
     yield from _fields(scope, push)
+    yield from _freshness(scope, push)
     yield from _create(scope, push)
     yield from _find(scope, push)
     yield from _requests(scope, push)
@@ -41,6 +42,14 @@ def _fields(scope: Scope, push: Push) -> Iterator[Problem]:
             yield _never_written(scope, at, name, mapped[name])
         else:
             yield from _inverse(scope, name, mapped[name])
+
+
+def _freshness(scope: Scope, push: Push) -> Iterator[Problem]:
+    incremental = scope.entity.extract.incremental
+    is_told = incremental is not None and incremental.honoured and incremental.start_param is not None
+    if push.freshness == "list" and not (is_told and scope.entity.modified and scope.entity.extract.method == "GET"):
+        remedy = "give the entity modified, and its list incremental with start_param; or remove it"
+        yield scope.problem(("push", "freshness"), "no list tells what changed", of_value=True, remedy=remedy)
 
 
 def _never_written(scope: Scope, at: Parts, name: str, field: FieldMapping) -> Problem:

@@ -130,7 +130,7 @@ class Engine:
         if action in {"create", "unlink"}:
             return {}
         try:
-            return await stale_units(room.reading, units)
+            return await stale_units(room.reading, units, lambda unit: _is_plain(room, unit))
         except CrmError as problem:
             return {place: room.sender.refused(problem, unit.source_id) for place, unit in enumerate(units)}
 
@@ -197,6 +197,13 @@ class Engine:
                 return [room.sender.refused(problem, unit.source_id) for unit in units]
             return await (send_links if action == "link" else send_unlinks)(room.sender, units)
         return await (room.creator.create(units) if action == "create" else room.sender.send(units))
+
+
+def _is_plain(room: Room, unit: Unit) -> bool:
+    """Whether the update can be made without the record as it is now."""
+    looked_up = {name for one in room.look_ups.all.values() for name in one.fields}
+    is_update = unit.intent.action == "update" and not unit.holds
+    return is_update and looked_up.isdisjoint(unit.values) and room.writer.is_plain(unit.values)
 
 
 def _held_back(room: Room, units: Sequence[Unit]) -> dict[int, Result]:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipelines.push.reading import GONE, Reading
 from pipelines.push.units import MICROSECONDS, Result, Unit, same_json
+from pipelines.push.untouched import untouched
 
 CHANGED = "changed in the CRM since it was read; planned anew at the next run"
 
 
-async def stale_units(reading: Reading, units: Sequence[Unit]) -> dict[int, Result]:
-    """By place: why a unit is skipped; sets each unit's `current`. Nothing where single records cannot be read."""
+async def stale_units(
+    reading: Reading, units: Sequence[Unit], needs_no_reading: Callable[[Unit], bool]
+) -> dict[int, Result]:
+    """By place: why a unit is skipped; sets `current` of units that are read. Nothing where single records cannot be.
+
+    Args:
+        reading: of the units' entity.
+        units: updates, or deletions.
+        needs_no_reading: whether it is enough to know that nobody touched the record.
+    """
     if not reading.can_read:
         return {}
+    spared = await untouched(reading, [unit for unit in units if needs_no_reading(unit)])
+    places = [place for place, unit in enumerate(units) if str(unit.source_id) not in spared]
+    found = await _stale(reading, [units[place] for place in places])
+    return {places[n]: result for n, result in found.items()}
+
+
+async def _stale(reading: Reading, units: Sequence[Unit]) -> dict[int, Result]:
     ids = [str(unit.source_id) for unit in units]
     now = await reading.now(ids)
     for unit, id in zip(units, ids, strict=True):

@@ -83,6 +83,10 @@ class Writer:
         """Fields that two of theirs make together: a whole name, say, where they have its parts."""
         return frozenset(n for n, field in self.entity.fields.items() if field.join and field.write_to is None)
 
+    def is_plain(self, values: Mapping[str, Any]) -> bool:
+        """Whether these are texts that are written as they are, whatever stands there now."""
+        return all(name in self._plain_texts and isinstance(value, str) for name, value in values.items())
+
     def needs_current(self, names: Iterable[str]) -> bool:
         """Whether writing these fields needs the record as it is now."""
         return any(self._touches_list(self.entity.fields[n]) for n in names if n in self.entity.fields)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pipelines.connections.errors import SettingsError
 from pipelines.wire.auth import AUTHS
 from pipelines.wire.paginators import Offset, PageNumber, Paginator
 from pipelines.wire.references import Cursor, NextUrl, OnePage, PageToken
@@ -17,6 +20,25 @@ PAGINATORS: dict[str, type[Paginator]] = {
     "page_token": PageToken,
     "search_window": SearchWindow,
 }
+
+
+def build_paginator(block: str | dict[str, Any] | None) -> Paginator:
+    """The paginator of an `extract` block; without one everything comes in one answer.
+
+    Raises:
+        SettingsError: an unknown type, or arguments it does not take.
+    """
+    if block is None:
+        return OnePage()
+    kind, arguments = (block, {}) if isinstance(block, str) else (str(block.get("type")), dict(block))
+    arguments.pop("type", None)
+    if kind not in PAGINATORS:
+        raise SettingsError(f"paginator {kind!r} is not known; there are {', '.join(sorted(PAGINATORS))}")
+    try:
+        return PAGINATORS[kind](**arguments)
+    except TypeError as wrong:
+        raise SettingsError(f"paginator {kind}: {wrong}") from None
+
 
 paginator_names: frozenset[str] = frozenset(PAGINATORS)
 auth_names: frozenset[str] = frozenset(AUTHS)

@@ -112,6 +112,7 @@ def test_single_mistakes(problems: Problems) -> None:
         "says nothing; expected when, feed or reconcile": small(more="deleted: {}"),
         "has the wrong form": small(more="deleted: {reconcile: daily}"),
         "without split": small("name: {path: a, part: first}"),
+        "no list tells what changed": small(more=f"push: {{fields: [name], freshness: list, {update}}}"),
         "join has no inverse; add write_to, or write: never, or write: if_empty where two are joined": small(
             "name: {join: [a, b], write: always}", f"push: {{fields: [name], {update}}}"
         ),

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.extract.source import build_paginator, pages
+from pipelines.extract.source import pages
 from pipelines.mapping.language import Extract
+from pipelines.wire.names import build_paginator
 
 
 def records(count: int) -> list[dict[str, Any]]:

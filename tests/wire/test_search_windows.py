@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.connections.errors import SettingsError
-from pipelines.extract.source import build_paginator, pages
+from pipelines.extract.source import pages
 from pipelines.mapping.language import Extract
+from pipelines.wire.names import build_paginator
 
 CAP, SIZE = 8, 2
 KEPT: dict[str, Callable[[Any, Any], bool]] = {
