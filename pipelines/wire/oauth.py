@@ -26,8 +26,8 @@ class OAuth2(Auth):
     Args:
         access_token_url: absolute, or relative to the connection's base URL.
         client_id, client_secret: of the application.
-        grant: what is asked for: `client_credentials` or `refresh_token`.
-        refresh_token: with that grant.
+        refresh_token: granted once by somebody who logged in; where there is one it is what tokens are asked for with,
+            else the application's own credentials are.
         request_format: how the token is asked for: `form`, `json`, or `basic` (form; id and secret in a Basic header).
         access_token_request_data: further fields, such as scope.
         token_path, expires_path: where the answer has them.
@@ -38,15 +38,17 @@ class OAuth2(Auth):
     """
 
     def __init__(
-        self, access_token_url: str, client_id: str, client_secret: str = "", *, grant: str = "client_credentials",
-        refresh_token: str | None = None, request_format: str = "form",
+        self, access_token_url: str, client_id: str, client_secret: str = "", *, refresh_token: str | None = None,
+        request_format: str = "form",
         access_token_request_data: dict[str, Any] | None = None, token_path: str = "access_token",
         expires_path: str = "expires_in", base_url_from: str | None = None, base_path: str = "",
         header_prefix: str = "Bearer", lifetime: float = 3600, default_token_expiration: float | None = None,
     ) -> None:  # fmt: skip
         self.access_token_url = access_token_url
         self._id, self._secret, self._format = client_id, client_secret, request_format
-        self._grant = {"grant_type": grant, **({"refresh_token": refresh_token} if refresh_token else {})}
+        self._grant = {"grant_type": "client_credentials"}
+        if refresh_token:
+            self._grant = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         self._more = access_token_request_data or {}
         self._token_path, self._expires_path, self._base_path = token_path, expires_path, base_path
         self._base_url_from, self._prefix = base_url_from, f"{header_prefix.rstrip()} "
@@ -126,10 +128,10 @@ class OAuth2(Auth):
 
 
 class RefreshToken(OAuth2):
-    """OAuth 2 with a refresh token that was granted once."""
+    """OAuth 2 of a CRM that knows no other grant."""
 
     def __init__(self, access_token_url: str, client_id: str, refresh_token: str, **more: Any) -> None:
-        super().__init__(access_token_url, client_id, grant="refresh_token", refresh_token=refresh_token, **more)
+        super().__init__(access_token_url, client_id, refresh_token=refresh_token, **more)
 
 
 def _unsigned(request: PreparedRequest) -> PreparedRequest:
