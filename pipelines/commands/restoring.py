@@ -7,15 +7,19 @@ import os
 import re
 import tarfile
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipelines.commands.backing_up import FORMAT, MANIFEST, digest
 from pipelines.commands.exits import Exit, Stop
+from pipelines.commands.forgetting_again import forget_again
 from pipelines.connections.locks import lock
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
+from pipelines.state.copying import has_rows, load
+from pipelines.state.database import move_aside, open_state
 
 _NAME = re.compile(
     r"owners/(?P<owner>[A-Za-z0-9_][A-Za-z0-9_.@-]*)/(state\.sqlite|raw/[A-Za-z0-9_.-]+|published/[A-Za-z0-9_.-]+)"
@@ -23,8 +27,16 @@ _NAME = re.compile(
 )
 
 
-def restore(project: Project, source: Path, *, force: bool = False) -> list[str]:
-    """Puts every owner of a backup back; their names.
+@dataclass(frozen=True)
+class Restored:
+    """Who came back, and how many records of the backup were left out because they were forgotten since."""
+
+    owners: list[str]
+    forgotten: int
+
+
+def restore(project: Project, source: Path, *, force: bool = False) -> Restored:
+    """Puts every owner of a backup back; who was forgotten since it was made is forgotten in it, too.
 
     Mappings, schemas and settings of the backup are not put back: they are the project's, and are in the file for who
     needs them. The warehouse is made anew by the next run.
@@ -46,9 +58,10 @@ def restore(project: Project, source: Path, *, force: bool = False) -> list[str]
             owners = [Owner(str(name), project.data_dir) for name in said["owners"]]
             if not force:
                 _refuse_taken(owners)
+            forgotten_again = forget_again(owners, folder / "owners")
             for owner in owners:
                 _put_back(owner, folder / "owners" / owner.name)
-    return [owner.name for owner in owners]
+    return Restored([owner.name for owner in owners], forgotten_again)
 
 
 def _unpacked(source: Path, folder: Path) -> dict[str, Any]:
@@ -92,22 +105,32 @@ def _digest(path: Path) -> str:
 
 
 def _refuse_taken(owners: list[Owner]) -> None:
-    taken = [owner.name for owner in owners if owner.state.exists() or owner.raw("x").parent.is_dir()]
+    taken = [owner.name for owner in owners if owner.raw("x").parent.is_dir() or _has_state(owner)]
     if taken:
         said = f"{', '.join(taken)} have data; --force moves it aside and puts the backup in its place"
         raise Stop(Exit.WRONG_SETTINGS, said)
 
 
+def _has_state(owner: Owner) -> bool:
+    if not os.environ.get("DATABASE_URL", "").strip():
+        return owner.state.exists()
+    with open_state(owner) as state:
+        return has_rows(state)
+
+
 def _put_back(owner: Owner, folder: Path) -> None:
-    """The owner's folder as it was; what is there now is moved aside."""
-    is_service = owner.name == SERVICE_OWNER
-    if owner.root.exists() and not is_service:
-        aside = f"{owner.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-        owner.root.rename(owner.root.with_name(f".{aside}"))
+    """The owner as they were; what is there now is moved aside."""
+    moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    is_in_database = bool(os.environ.get("DATABASE_URL", "").strip())
+    if is_in_database and _has_state(owner):
+        move_aside(owner, moment)
+    if owner.name != SERVICE_OWNER and owner.root.exists() and any(owner.root.iterdir()):
+        owner.root.rename(owner.root.with_name(f".{owner.name}.before-{moment}"))
     owner.root.mkdir(parents=True, exist_ok=True)
     state = folder / "state.sqlite"
-    if os.environ.get("DATABASE_URL", "").strip():
-        _load(owner, state)
+    if is_in_database:
+        with open_state(owner) as opened:
+            load(state, opened)
     else:
         for log in owner.root.glob("state.sqlite*"):
             log.rename(owner.root / f"{log.name}.before-restore")
@@ -119,14 +142,3 @@ def _put_back(owner: Owner, folder: Path) -> None:
         current = next(owner.published_dir.glob("*.duckdb"))
         current.chmod(0o444)
         owner.crm.symlink_to(os.path.relpath(current, owner.crm.parent))
-
-
-def _load(owner: Owner, path: Path) -> None:
-    from pipelines.state.copying import NotEmpty, load
-    from pipelines.state.database import open_state
-
-    with open_state(owner) as state:
-        try:
-            load(path, state)
-        except NotEmpty as problem:
-            raise Stop(Exit.WRONG_SETTINGS, f"{problem}; drop its schema first") from None

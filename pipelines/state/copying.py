@@ -49,13 +49,26 @@ def load(path: Path, state: State) -> None:
     version.bring_up_to_date(engine, state.owner.name)
     try:
         with engine.connect() as source, state.write() as target:
-            for table in metadata.sorted_tables:
-                if target.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None:
-                    raise NotEmpty(f"the state of {state.owner.name} is not empty: it has rows in {table.name}")
+            if filled := _filled(target):
+                raise NotEmpty(f"the state of {state.owner.name} is not empty: it has rows in {filled}")
             _copy(source, target)
             _count_on(target)
     finally:
         engine.dispose()
+
+
+def has_rows(state: State) -> bool:
+    """Whether there is anything in a state."""
+    with state.read() as connection:
+        return _filled(connection) is not None
+
+
+def _filled(connection: sa.Connection) -> str | None:
+    """The first table that has rows."""
+    for table in metadata.sorted_tables:
+        if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None:
+            return table.name
+    return None
 
 
 def _copy(source: sa.Connection, target: sa.Connection) -> None:

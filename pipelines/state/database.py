@@ -80,12 +80,40 @@ def open_state(owner: Owner) -> State:
         NewerStateError: a newer program wrote it; nothing was touched.
     """
     url = os.environ.get("DATABASE_URL", "").strip()
-    engine = _postgres(url, owner) if url else _sqlite(owner)
-    state = State(owner, engine)
+    return _opened(State(owner, _postgres(url, owner) if url else _sqlite(owner)))
+
+
+def open_file(owner: Owner) -> State:
+    """Opens a state that is a file whatever DATABASE_URL says: one that is on its way from a backup.
+
+    Raises:
+        NewerStateError: a newer program wrote it; nothing was touched.
+    """
+    return _opened(State(owner, _sqlite(owner)))
+
+
+def move_aside(owner: Owner, moment: str) -> None:
+    """Where states lie in PostgreSQL: gives the owner's schema a name that nobody opens; else nothing.
+
+    Args:
+        owner: whose.
+        moment: goes into the name.
+    """
+    url = os.environ.get("DATABASE_URL", "").strip()
+    if not url:
+        return
+    engine = _postgres(url, owner)
+    aside = f"before_{moment}_{schema_of(owner)}"[:63]
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'ALTER SCHEMA "{schema_of(owner)}" RENAME TO "{aside}"')
+    engine.dispose()
+
+
+def _opened(state: State) -> State:
     try:
-        version.bring_up_to_date(state.engine, owner.name)
+        version.bring_up_to_date(state.engine, state.owner.name)
     except BaseException:
-        engine.dispose()
+        state.close()
         raise
     return state
 

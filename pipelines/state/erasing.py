@@ -121,7 +121,7 @@ def erase_webhooks(store: State, owner: str, person: Person) -> int:
             w, i = webhook_latest.c, webhook_inbox.c
             told = (w.owner == owner, w.connection == name, w.source_id == source_id)
             deleted += _delete(connection, webhook_latest, *told)
-            quoted = json.dumps(source_id, ensure_ascii=False)
+            quoted = json.dumps(source_id)  # as the inbox writes it
             if name != LOCAL:
                 named = sa.or_(i.body.contains(quoted, autoescape=True), _as_number(source_id))
                 deleted += _delete(connection, webhook_inbox, i.owner == owner, i.connection == name, named)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,12 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.commands.backing_up import backup
-from pipelines.commands.exits import Stop
-from pipelines.commands.restoring import restore
 from pipelines.commands.tidying import Keep, tidy, tidy_store
-from pipelines.connections.locks import LockHeld, lock
+from pipelines.connections.locks import lock
 from pipelines.connections.owner import Owner
-from pipelines.connections.project import Project
 from pipelines.extract.folding import fold
-from pipelines.state.copying import NotEmpty, dump, load
 from pipelines.state.database import now_us, open_state
 from pipelines.state.service_tables import jobs
-from pipelines.state.tables import check_results, pins
 
 DAY = 86_400_000_000
 Version = dict[str, Any]
@@ -122,93 +114,3 @@ def test_old_history_goes_and_young_stays(tmp_path: Path) -> None:
     assert tidy_store(service, Keep(history_days=0)) == 0
     with open_state(service) as store, store.read() as connection:
         assert connection.execute(sa.select(jobs.c.job_id)).scalars().all() == ["0"]
-
-
-@pytest.fixture
-def project(tmp_path: Path, project_root: Path) -> Project:
-    """Two owners and the service, each with something of their own."""
-    project = Project(project_root, tmp_path / "data")
-    for name in ("ann", "bob", "_service"):
-        owner = Owner(name, project.data_dir)
-        with open_state(owner) as state, state.write() as connection:
-            connection.execute(sa.insert(pins).values(
-                entity="contacts", golden_id=f"of {name}", field="name", value='"x"', who="w", at=1
-            ))  # fmt: skip
-        if name != "_service":
-            make_log(owner.raw("north"), {"1": [{"owner": name}]}, age_days=1)
-            owner.published_dir.mkdir()
-            (owner.published_dir / "crm-1.duckdb").write_text(f"published of {name}")
-            owner.crm.symlink_to("published/crm-1.duckdb")
-    return project
-
-
-def pinned(project: Project, name: str) -> list[str]:
-    with open_state(Owner(name, project.data_dir)) as state, state.read() as connection:
-        return list(connection.execute(sa.select(pins.c.golden_id)).scalars())
-
-
-def test_a_backup_comes_back_as_it_was(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    done = backup(project, tmp_path / "b.tar.gz")
-    assert done.owners == ["ann", "bob", "_service"]
-    assert (tmp_path / "b.tar.gz").stat().st_mode & 0o077 == 0
-    elsewhere = Project(project.root, tmp_path / "elsewhere")
-    assert restore(elsewhere, done.path) == ["ann", "bob", "_service"]
-    for name in ("ann", "bob"):
-        owner = Owner(name, elsewhere.data_dir)
-        assert pinned(elsewhere, name) == [f"of {name}"]
-        assert told(owner.raw("north")) == told(Owner(name, project.data_dir).raw("north"))
-        assert owner.crm.read_text() == f"published of {name}"
-    with pytest.raises(Stop, match="ann, bob, _service have data"):
-        restore(elsewhere, done.path)
-    assert restore(elsewhere, done.path, force=True) == ["ann", "bob", "_service"]
-    assert len(list(elsewhere.data_dir.glob(".ann.before-*/state.sqlite"))) == 1
-    assert pinned(elsewhere, "_service") == ["of _service"]
-
-
-def test_a_damaged_or_foreign_file_touches_nothing(project: Project, tmp_path: Path) -> None:
-    good = backup(project, tmp_path / "b.tar.gz").path
-    elsewhere = Project(project.root, tmp_path / "elsewhere")
-    content = good.read_bytes()
-    for number, bad in enumerate((b"", b"no archive", content[: len(content) // 2], content[:-400] + b"x" * 400)):
-        (tmp_path / "bad.tar.gz").write_bytes(bad)
-        with pytest.raises(Stop):
-            restore(elsewhere, tmp_path / "bad.tar.gz")
-        assert [p.name for p in elsewhere.data_dir.glob("[a-z]*")] == [], number
-
-
-def test_a_file_that_leads_out_of_its_place_is_refused(project: Project, tmp_path: Path) -> None:
-    evil = tmp_path / "evil.tar.gz"
-    (tmp_path / "x").write_text("x")
-    name = "owners/ann/raw/../../../../evil"
-    said = {"format": 1, "state_version": "0001", "owners": ["ann"], "files": {name: "0"}}
-    (tmp_path / "manifest.json").write_text(json.dumps(said))
-    with tarfile.open(evil, "w:gz") as archive:
-        archive.add(tmp_path / "manifest.json", "manifest.json")
-        archive.add(tmp_path / "x", name)
-    with pytest.raises(Stop, match="which no backup does"):
-        restore(Project(project.root, tmp_path / "elsewhere"), evil)
-    assert not (tmp_path / "evil").exists()
-
-
-def test_nothing_is_restored_under_a_running_service(project: Project, tmp_path: Path) -> None:
-    done = backup(project, tmp_path / "b.tar.gz")
-    with lock(Owner("_service", project.data_dir), "serve", "crosswalk serve"), pytest.raises(LockHeld):
-        restore(project, done.path, force=True)
-    assert pinned(project, "ann") == ["of ann"]
-
-
-def test_a_state_goes_through_a_file(tmp_path: Path) -> None:
-    with open_state(Owner("a", tmp_path)) as one, open_state(Owner("b", tmp_path)) as other:
-        with one.write() as connection:
-            connection.execute(sa.insert(check_results).values(
-                run_id="r", entity="contacts", expectation="e", severity="error", passed=1, at=now_us()
-            ))  # fmt: skip
-        dump(one, tmp_path / "copy.sqlite")
-        load(tmp_path / "copy.sqlite", other)
-        with other.read() as connection:
-            assert connection.execute(sa.select(check_results.c.run_id)).scalars().all() == ["r"]
-        with pytest.raises(NotEmpty):
-            load(tmp_path / "copy.sqlite", other)
-    with sqlite3.connect(tmp_path / "copy.sqlite") as copy:
-        assert copy.execute("pragma integrity_check").fetchall() == [("ok",)]
