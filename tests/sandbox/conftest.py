@@ -1,46 +1,62 @@
-"""Sandboxes for tests: one in this process and in memory, one behind a socket."""
+"""Sandboxes for tests: the CRM that a module is about, in this process and in memory, and one behind a socket.
+
+A module says `CRM` and `PEOPLE`; one that says nothing is about Brivity, with forty people.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import emulated
 import httpx
 import pytest
 
 from pipelines.sandbox import SandboxHandle, start
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
 
 
 @pytest.fixture
-def brivity() -> Sandbox:
-    """Brivity alone, with forty people, in memory."""
-    return app(None, ["brivity"], size=40)
+def crm(request: Any) -> str:
+    """The CRM's name."""
+    return str(getattr(request.module, "CRM", "brivity"))
 
 
 @pytest.fixture
-def client(brivity: Sandbox) -> Iterator[httpx.Client]:
-    """A client that has logged in to Brivity."""
-    with httpx.Client(transport=HttpxTransport(brivity), base_url="http://sandbox/brivity/v1") as client:
-        login(client, brivity.describe("http://sandbox")["crms"]["brivity"]["environment"])
+def sandbox(request: Any, crm: str) -> Sandbox:
+    """It, as it was on the first day."""
+    return emulated.emulated(crm, getattr(request.module, "PEOPLE", 40))
+
+
+@pytest.fixture
+def stranger(sandbox: Sandbox, crm: str) -> Iterator[httpx.Client]:
+    """A client that has not logged in."""
+    with closing(emulated.stranger(sandbox, crm)) as client:
+        yield client
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, crm: str) -> Iterator[httpx.Client]:
+    """A client that has logged in."""
+    with closing(emulated.client(sandbox, crm)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
-    """A sandbox of both Brivity wires behind a socket."""
+def lasting(request: Any) -> Iterator[httpx.Client]:
+    """A client of one small sandbox for all examples of a property."""
+    with closing(emulated.client(emulated.emulated(request.module.CRM, 10), request.module.CRM)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def running(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
+    """The module's CRM behind a socket; alone, so that a vendor's client needs no path before its own."""
     folder: Path = tmp_path_factory.mktemp("sandbox")
-    with start(folder, ["brivity", "brivity_core"], size=40) as sandbox:
-        yield sandbox
-
-
-def login(client: httpx.Client, environment: dict[str, str]) -> None:
-    """Puts a fresh token into the client's headers."""
-    asked = {
-        "grant_type": "client_credentials",
-        "client_id": environment["BRIVITY_CLIENT_ID"],
-        "client_secret": environment["BRIVITY_CLIENT_SECRET"],
-    }
-    token = client.post("auth/oauth/token", json=asked).raise_for_status().json()["access_token"]
-    client.headers["Authorization"] = f"Bearer {token}"
+    name = getattr(request.module, "CRM", None)
+    with start(
+        folder, [name] if name else ["brivity", "brivity_core"], size=getattr(request.module, "PEOPLE", 40)
+    ) as it:
+        yield it

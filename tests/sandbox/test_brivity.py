@@ -11,16 +11,13 @@ from pipelines.sandbox.crms.brivity import records
 from pipelines.sandbox.inside import HttpxTransport
 from pipelines.sandbox.server import Sandbox, app
 
+CRM, PEOPLE = "brivity", 40
+
 CREDENTIALS = {
     "grant_type": "client_credentials",
     "client_id": "brivity-sandbox-client",
     "client_secret": "brivity-sandbox-secret",
 }
-
-
-@pytest.fixture
-def stranger(brivity: Sandbox) -> httpx.Client:
-    return httpx.Client(transport=HttpxTransport(brivity), base_url="http://sandbox/brivity/v1")
 
 
 @pytest.mark.parametrize("encoding", ["json", "data"])
@@ -42,16 +39,16 @@ def test_without_a_token_it_is_401(stranger: httpx.Client) -> None:
         assert stranger.get("contacts", headers=headers).status_code == 401
 
 
-def test_a_token_ends_after_its_lifetime(brivity: Sandbox, client: httpx.Client) -> None:
-    brivity.crm("brivity").clock.advance(3599)
+def test_a_token_ends_after_its_lifetime(sandbox: Sandbox, client: httpx.Client) -> None:
+    sandbox.crm("brivity").clock.advance(3599)
     assert client.get("contacts").status_code == 200
-    brivity.crm("brivity").clock.advance(2)
+    sandbox.crm("brivity").clock.advance(2)
     assert client.get("contacts").status_code == 401
 
 
-def test_a_lifetime_that_is_not_said(brivity: Sandbox, stranger: httpx.Client) -> None:
+def test_a_lifetime_that_is_not_said(sandbox: Sandbox, stranger: httpx.Client) -> None:
     """Contract: tokens are kept for their lifetime, one hour where none is said."""
-    brivity.crm("brivity").switches["say_expires_in"] = False
+    sandbox.crm("brivity").switches["say_expires_in"] = False
     assert "expires_in" not in stranger.post("auth/oauth/token", json=CREDENTIALS).json()
 
 
@@ -92,12 +89,12 @@ def test_filters(client: httpx.Client) -> None:
     assert [d["id"] for d in won] == [d["id"] for d in deals if d["status"] == "won"]
 
 
-def test_no_modification_filter_unless_switched_on(brivity: Sandbox, client: httpx.Client) -> None:
+def test_no_modification_filter_unless_switched_on(sandbox: Sandbox, client: httpx.Client) -> None:
     """No source documents one: by default it is ignored."""
     everything = client.get("contacts").json()["total"]
     since = {"updated_since": "2025-11-01T00:00:00Z"}
     assert client.get("contacts", params=since).json()["total"] == everything
-    brivity.crm("brivity").switches["honour_updated_since"] = True
+    sandbox.crm("brivity").switches["honour_updated_since"] = True
     filtered = client.get("contacts", params=since).json()
     assert 0 < filtered["total"] < everything
     assert all(c["updated_at"] >= "2025-11-01" for c in filtered["contacts"])
@@ -164,8 +161,8 @@ def test_404(client: httpx.Client) -> None:
     assert client.get(f"contacts?search={id}").json()["contacts"] == []
 
 
-def test_a_record_moves_to_another_page_when_lists_are_newest_first(brivity: Sandbox, client: httpx.Client) -> None:
-    brivity.crm("brivity").switches["newest_first"] = True
+def test_a_record_moves_to_another_page_when_lists_are_newest_first(sandbox: Sandbox, client: httpx.Client) -> None:
+    sandbox.crm("brivity").switches["newest_first"] = True
     last = client.get("contacts").json()["contacts"][-1]
     client.put(f"contacts/{last['id']}", json={"company": "Acme"})
     assert client.get("contacts", params={"limit": 1}).json()["contacts"][0]["id"] == last["id"]

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "brivity_core", 200
 
 KEY = {"Authorization": "Token token=brivity-core-sandbox-key"}
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["brivity_core"], size=200)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    transport = HttpxTransport(sandbox)
-    with httpx.Client(transport=transport, base_url="http://sandbox/brivity_core/api", headers=KEY) as client:
-        yield client
 
 
 def test_one_bare_array(sandbox: Sandbox, client: httpx.Client) -> None:

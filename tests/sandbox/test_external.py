@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from pipelines.sandbox.crms.external import ID, OTHER
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "external", 400
 
 LIST = "http://sandbox/external/api/records"
 ADA = "628123456789@c.us"
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["external"], size=400)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    environment = sandbox.crm("external").environment("http://sandbox/external")
-    bearer = {"Authorization": f"Bearer {environment['EXTERNAL_CRM_API_KEY']}"}
-    assert environment["EXTERNAL_CRM_API_URL"] == LIST
-    with httpx.Client(transport=HttpxTransport(sandbox), headers=bearer) as client:
-        yield client
 
 
 def records(client: httpx.Client) -> list[dict[str, Any]]:

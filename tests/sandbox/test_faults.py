@@ -38,15 +38,15 @@ def test_an_unknown_fault_is_refused(running: SandboxHandle) -> None:
 
 
 @pytest.mark.parametrize(("kind", "status"), [("error", 503), ("throttle", 429), ("lost_error", 503)])
-def test_faults_with_a_status(brivity: Sandbox, client: httpx.Client, kind: str, status: int) -> None:
-    brivity.crm("brivity").faults.add(kind, count=1, retry_after=3)
+def test_faults_with_a_status(sandbox: Sandbox, client: httpx.Client, kind: str, status: int) -> None:
+    sandbox.crm("brivity").faults.add(kind, count=1, retry_after=3)
     first, second = client.get("contacts"), client.get("contacts")
     assert (first.status_code, second.status_code) == (status, 200)
     assert kind != "throttle" or int(first.headers["Retry-After"]) >= 3
 
 
-def test_lost_work_is_done_and_an_error_before_it_is_not(brivity: Sandbox, client: httpx.Client) -> None:
-    faults, store = brivity.crm("brivity").faults, brivity.crm("brivity").store
+def test_lost_work_is_done_and_an_error_before_it_is_not(sandbox: Sandbox, client: httpx.Client) -> None:
+    faults, store = sandbox.crm("brivity").faults, sandbox.crm("brivity").store
     before = store.count("contacts")
     faults.add("error", count=1)
     client.post("contacts", json={"last_name": "Never"})
@@ -60,9 +60,9 @@ def test_lost_work_is_done_and_an_error_before_it_is_not(brivity: Sandbox, clien
     assert store.count("contacts", "body ->> '$.last_name' = 'Done'") == 2
 
 
-def test_pages_that_lie(brivity: Sandbox, client: httpx.Client) -> None:
+def test_pages_that_lie(sandbox: Sandbox, client: httpx.Client) -> None:
     honest = client.get("contacts").json()["contacts"]
-    faults = brivity.crm("brivity").faults
+    faults = sandbox.crm("brivity").faults
     faults.add("truncate", count=1)
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(client.get("contacts").content)
@@ -78,13 +78,13 @@ def test_pages_that_lie(brivity: Sandbox, client: httpx.Client) -> None:
     assert client.get("contacts").json()["contacts"] == honest
 
 
-def test_a_token_ends_in_mid_read(brivity: Sandbox, client: httpx.Client) -> None:
-    brivity.crm("brivity").faults.add("expire", path="/v1/contacts", after=1, count=1)
+def test_a_token_ends_in_mid_read(sandbox: Sandbox, client: httpx.Client) -> None:
+    sandbox.crm("brivity").faults.add("expire", path="/v1/contacts", after=1, count=1)
     assert [client.get("contacts").status_code for _ in range(3)] == [200, 401, 401]
 
 
-def test_users_work_while_we_read(brivity: Sandbox, client: httpx.Client) -> None:
-    crm = brivity.crm("brivity")
+def test_users_work_while_we_read(sandbox: Sandbox, client: httpx.Client) -> None:
+    crm = sandbox.crm("brivity")
     there = {r.id: r.modified for r in crm.store.select("contacts")}
     crm.faults.add("change", path="/v1/contacts", records=40, count=1, seed=1)
     client.get("contacts")
@@ -98,8 +98,8 @@ def test_users_work_while_we_read(brivity: Sandbox, client: httpx.Client) -> Non
     assert crm.store.count("contacts") + crm.store.count("deals") == held - 5 + 7
 
 
-def test_equal_timestamps(brivity: Sandbox, client: httpx.Client) -> None:
-    assert brivity.crm("brivity").same_time("contacts", 1_700_000_000.0) > 20
+def test_equal_timestamps(sandbox: Sandbox, client: httpx.Client) -> None:
+    assert sandbox.crm("brivity").same_time("contacts", 1_700_000_000.0) > 20
     assert {c["updated_at"] for c in client.get("contacts").json()["contacts"]} == {"2023-11-14T22:13:20.000Z"}
 
 
@@ -115,18 +115,18 @@ def test_connections_really_close(running: SandboxHandle, kind: str) -> None:
         assert client.get(url).status_code == 200
 
 
-def test_inside_a_requests_session_sees_what_it_would_on_a_socket(brivity: Sandbox) -> None:
+def test_inside_a_requests_session_sees_what_it_would_on_a_socket(sandbox: Sandbox) -> None:
     session = requests.Session()
-    session.mount("http://sandbox/", RequestsAdapter(brivity))
+    session.mount("http://sandbox/", RequestsAdapter(sandbox))
     refused = session.get("http://sandbox/brivity/v1/contacts", params={"limit": 3})
     assert (refused.status_code, refused.json()["error"]) == (401, "Unauthorized")
-    brivity.crm("brivity").faults.add("drop")
+    sandbox.crm("brivity").faults.add("drop")
     with pytest.raises(requests.ConnectionError):
         session.get("http://sandbox/brivity/v1/contacts")
 
 
-def test_latency(brivity: Sandbox, client: httpx.Client) -> None:
-    brivity.crm("brivity").faults.add("latency", seconds=0.05, count=1)
+def test_latency(sandbox: Sandbox, client: httpx.Client) -> None:
+    sandbox.crm("brivity").faults.add("latency", seconds=0.05, count=1)
     began = time.monotonic()
     client.get("contacts")
     assert time.monotonic() - began >= 0.05
@@ -157,9 +157,9 @@ def test_a_limit_lets_through_what_it_says_and_no_more() -> None:
     assert limiter.exceeded("me", "GET", "/search", now=5) is None
 
 
-def test_limits_hold_when_asked(brivity: Sandbox, client: httpx.Client) -> None:
+def test_limits_hold_when_asked(sandbox: Sandbox, client: httpx.Client) -> None:
     assert {client.get("contacts").status_code for _ in range(30)} == {200}
-    brivity.crm("brivity").is_limited = True
+    sandbox.crm("brivity").is_limited = True
     answers = [client.get("contacts") for _ in range(12)]
     assert [a.status_code for a in answers] == [200] * 10 + [429] * 2
     assert int(answers[-1].headers["Retry-After"]) >= 1

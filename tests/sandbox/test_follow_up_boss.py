@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
+import emulated
 import httpx
 import pytest
 
 from pipelines.sandbox.clock import iso_seconds, parse_time
 from pipelines.sandbox.crms.follow_up_boss import Emulator, schema
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "follow_up_boss", 60
 
 SYSTEM = {"X-System": Emulator.system, "X-System-Key": Emulator.system_key}
-
-
-def connect(sandbox: Sandbox, key: str = Emulator.api_key, **headers: str) -> httpx.Client:
-    transport = HttpxTransport(sandbox)
-    base = "http://sandbox/follow_up_boss/v1"
-    return httpx.Client(transport=transport, base_url=base, auth=(key, ""), headers=headers or SYSTEM)
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["follow_up_boss"], size=60)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with connect(sandbox) as client:
-        yield client
 
 
 def everything(client: httpx.Client, path: str, **params: Any) -> list[dict[str, Any]]:
@@ -59,17 +44,17 @@ def test_basic_with_the_key_as_user_name(client: httpx.Client, password: str) ->
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic !"}, {"Authorization": "Bearer x"}])
-def test_401_has_no_rate_limit_headers(sandbox: Sandbox, headers: dict[str, str]) -> None:
+def test_401_has_no_rate_limit_headers(stranger: httpx.Client, headers: dict[str, str]) -> None:
     """4.4: 401 replies have none of the X-RateLimit headers. 4.6: {"errorMessage"}."""
-    with httpx.Client(transport=HttpxTransport(sandbox)) as stranger:
-        refused = stranger.get("http://sandbox/follow_up_boss/v1/people", headers=headers)
+    refused = stranger.get("people", headers=headers)
     assert (refused.status_code, list(refused.json())) == (401, ["errorMessage"])
     assert not [name for name in refused.headers if name.startswith("x-ratelimit")]
 
 
 def test_an_agents_key_sees_his_own_people(sandbox: Sandbox, client: httpx.Client) -> None:
     """4.1: the key has its user's permissions."""
-    with connect(sandbox, Emulator.agent_key) as agent:
+    with closing(emulated.client(sandbox, CRM)) as agent:
+        agent.auth = httpx.BasicAuth(Emulator.agent_key, "")
         mine = everything(agent, "people")
         assert {person["assignedUserId"] for person in mine} == {agent.get("me").json()["id"]}
         other = next(p for p in everything(client, "people") if p["assignedUserId"] != mine[0]["assignedUserId"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from follow_up_boss import (
     Deals,
@@ -15,14 +12,9 @@ from follow_up_boss import (
     People,
 )
 
-from pipelines.sandbox import SandboxHandle, start
+from pipelines.sandbox import SandboxHandle
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
-    folder: Path = tmp_path_factory.mktemp("sandbox")
-    with start(folder, ["follow_up_boss"], size=60) as sandbox:
-        yield sandbox
+CRM, PEOPLE = "follow_up_boss", 60
 
 
 @pytest.fixture

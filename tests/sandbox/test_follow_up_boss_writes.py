@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,23 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sandbox.crms.follow_up_boss import Emulator, schema
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "follow_up_boss", 40
 
 SYSTEM = {"X-System": Emulator.system, "X-System-Key": Emulator.system_key}
 ADA = {"firstName": "Ada", "lastName": "Okoro", "emails": [{"value": "ada@example.com"}]}
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["follow_up_boss"], size=40)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    transport, base = HttpxTransport(sandbox), "http://sandbox/follow_up_boss/v1"
-    with httpx.Client(transport=transport, base_url=base, auth=(Emulator.api_key, ""), headers=SYSTEM) as client:
-        yield client
 
 
 def test_people_are_made_changed_and_read(client: httpx.Client) -> None:
@@ -220,14 +208,6 @@ def test_the_limit_of_people_and_of_events(sandbox: Sandbox, client: httpx.Clien
     assert answers[-1].headers["X-RateLimit-Context"] == "PUT.people"
     lead = {"type": "Registration", "person": {"id": id}}
     assert {client.post("events", json=lead).status_code for _ in range(300)} == {200}
-
-
-@pytest.fixture(scope="module")
-def lasting() -> Iterator[httpx.Client]:
-    """A client of one sandbox for all examples."""
-    transport, base = HttpxTransport(app(None, ["follow_up_boss"], size=20)), "http://sandbox/follow_up_boss/v1"
-    with httpx.Client(transport=transport, base_url=base, auth=(Emulator.api_key, "")) as client:
-        yield client
 
 
 @given(st.dictionaries(st.sampled_from(["firstName", "lastName", "sourceUrl"]), st.text(max_size=20), min_size=1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hubspot import HubSpot
 from hubspot.crm import associations, contacts, deals, objects, properties
@@ -11,38 +9,33 @@ from hubspot.crm.associations import v4
 from hubspot.crm.contacts import exceptions as refused
 from hubspot.oauth.exceptions import ApiException as OauthException
 
-from pipelines.sandbox import SandboxHandle, start
+from pipelines.sandbox import SandboxHandle
 
-
-@pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
-    """HubSpot alone, so that the client needs no path before its own."""
-    with start(tmp_path_factory.mktemp("hubspot"), ["hubspot"], size=120) as sandbox:
-        yield sandbox
+CRM, PEOPLE = "hubspot", 120
 
 
 @pytest.fixture
-def client(portal: SandboxHandle) -> HubSpot:
-    portal.admin("POST", "reset", {"crm": "hubspot"})
-    return HubSpot(access_token=portal.environment("hubspot")["HUBSPOT_ACCESS_TOKEN"], host=portal.address)
+def client(running: SandboxHandle) -> HubSpot:
+    running.admin("POST", "reset", {"crm": "hubspot"})
+    return HubSpot(access_token=running.environment("hubspot")["HUBSPOT_ACCESS_TOKEN"], host=running.address)
 
 
-def held(portal: SandboxHandle, entity: str) -> dict[str, dict[str, str | None]]:
+def held(running: SandboxHandle, entity: str) -> dict[str, dict[str, str | None]]:
     """Returns what the sandbox says it holds, by id."""
-    records = portal.admin("GET", f"hubspot/records?entity={entity}")
+    records = running.admin("GET", f"hubspot/records?entity={entity}")
     return {record["id"]: record["body"] for record in records}
 
 
-def test_it_reads_every_page(client: HubSpot, portal: SandboxHandle) -> None:
+def test_it_reads_every_page(client: HubSpot, running: SandboxHandle) -> None:
     """The client's own loop ends where `paging` is absent."""
     read = client.crm.contacts.get_all(properties=["email", "phone"], associations=["deals"])
-    there = held(portal, "contacts")
+    there = held(running, "contacts")
     assert {record.id: record.properties["email"] for record in read} == {id: b["email"] for id, b in there.items()}
     assert any(record.associations for record in read)
     for entity, api in (("deals", client.crm.deals), ("companies", client.crm.companies)):
-        assert {record.id for record in api.get_all()} == set(held(portal, entity))
+        assert {record.id for record in api.get_all()} == set(held(running, entity))
     listings = client.crm.objects.get_all("0-420", properties=["hs_price"])
-    assert {record.id for record in listings} == set(held(portal, "listings"))
+    assert {record.id for record in listings} == set(held(running, "listings"))
 
 
 def test_it_reads_owners_pipelines_and_properties(client: HubSpot) -> None:
@@ -87,7 +80,7 @@ def test_it_creates_updates_archives_one(client: HubSpot) -> None:
     assert made.id in [record.id for record in api.get_page(archived=True, limit=100).results]
 
 
-def test_it_searches(client: HubSpot, portal: SandboxHandle) -> None:
+def test_it_searches(client: HubSpot, running: SandboxHandle) -> None:
     since = "2025-06-01T00:00:00Z"
     request = contacts.PublicObjectSearchRequest(
         filter_groups=[{"filters": [{"propertyName": "lastmodifieddate", "operator": "GTE", "value": since}]}],
@@ -95,7 +88,9 @@ def test_it_searches(client: HubSpot, portal: SandboxHandle) -> None:
         properties=["email", "lastmodifieddate"], limit=200,
     )  # fmt: skip
     found = client.crm.contacts.search_api.do_search(request)
-    expected = [b["lastmodifieddate"] for b in held(portal, "contacts").values() if str(b["lastmodifieddate"]) >= since]
+    expected = [
+        b["lastmodifieddate"] for b in held(running, "contacts").values() if str(b["lastmodifieddate"]) >= since
+    ]
     assert [record.properties["lastmodifieddate"] for record in found.results] == sorted(map(str, expected))
     assert found.total == len(expected) > 0
     by_type = client.crm.objects.search_api.do_search(
@@ -104,9 +99,9 @@ def test_it_searches(client: HubSpot, portal: SandboxHandle) -> None:
     assert by_type.paging.next.after == "2"
 
 
-def test_it_writes_batches_with_an_outcome_for_each(client: HubSpot, portal: SandboxHandle) -> None:
+def test_it_writes_batches_with_an_outcome_for_each(client: HubSpot, running: SandboxHandle) -> None:
     api = client.crm.contacts.batch_api
-    taken_id, taken = next((id, b["email"]) for id, b in held(portal, "contacts").items() if b["email"])
+    taken_id, taken = next((id, b["email"]) for id, b in held(running, "contacts").items() if b["email"])
     made = api.create({"inputs": [
         {"properties": {"email": taken}, "objectWriteTraceId": "0"},
         {"properties": {"email": "new@example.com"}, "objectWriteTraceId": "1"},
@@ -124,7 +119,7 @@ def test_it_writes_batches_with_an_outcome_for_each(client: HubSpot, portal: San
     read = api.read({"inputs": [{"id": new_id}], "properties": ["city", "zip"], "propertiesWithHistory": []})
     assert (read.results[0].properties["city"], read.results[0].properties["zip"]) == ("Tacoma", "98101")
     api.archive(contacts.BatchInputSimplePublicObjectId(inputs=[{"id": new_id}]))
-    assert new_id not in held(portal, "contacts")
+    assert new_id not in held(running, "contacts")
 
 
 def test_it_associates(client: HubSpot) -> None:
@@ -168,17 +163,17 @@ def test_it_merges_and_erases(client: HubSpot) -> None:
         api.get_by_id(keep)
 
 
-def test_it_refreshes_a_token(portal: SandboxHandle) -> None:
+def test_it_refreshes_a_token(running: SandboxHandle) -> None:
     """The v1 endpoint of the client's `oauth.tokens_api`; a refused grant is 400."""
-    given = portal.environment("hubspot")
-    api = HubSpot(host=portal.address).oauth.tokens_api
+    given = running.environment("hubspot")
+    api = HubSpot(host=running.address).oauth.tokens_api
     asked = {
         "grant_type": "refresh_token", "client_id": given["HUBSPOT_CLIENT_ID"],
         "client_secret": given["HUBSPOT_CLIENT_SECRET"], "refresh_token": given["HUBSPOT_REFRESH_TOKEN"],
     }  # fmt: skip
     token = api.create(**asked)
     assert (token.expires_in, token.token_type) == (1800, "bearer")
-    client = HubSpot(access_token=token.access_token, host=portal.address)
+    client = HubSpot(access_token=token.access_token, host=running.address)
     assert client.crm.contacts.basic_api.get_page(limit=1).results
     with pytest.raises(OauthException) as bad:
         api.create(**asked | {"refresh_token": "no"})

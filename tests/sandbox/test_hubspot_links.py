@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import httpx
-import pytest
+from emulated import hubspot_create, hubspot_read
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+CRM, PEOPLE = "hubspot", 60
 
 CONTACTS, DEALS = "/crm/v3/objects/contacts", "/crm/v3/objects/deals"
 
 
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["hubspot"], size=60)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("hubspot").reset()
-    return kept
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/hubspot") as client:
-        token = sandbox.crm("hubspot").environment("")["HUBSPOT_ACCESS_TOKEN"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
-
-
-def create(client: httpx.Client, path: str = CONTACTS, **properties: Any) -> Any:
-    return client.post(path, json={"properties": properties}).raise_for_status().json()
-
-
-def read(client: httpx.Client, id: str, *properties: str) -> Any:
-    return client.get(f"{CONTACTS}/{id}", params={"properties": ",".join(properties)}).json()
-
-
 def test_merge(client: httpx.Client) -> None:
     """1.2, 1.3: the loser's id reads as the winner, with the winner's id; its deals are the winner's now."""
-    keep, lose = create(client, email="a@example.com")["id"], create(client, email="b@example.com", phone="7")["id"]
-    deal = create(client, DEALS, dealname="Elm St")["id"]
+    keep, lose = (
+        hubspot_create(client, email="a@example.com")["id"],
+        hubspot_create(client, email="b@example.com", phone="7")["id"],
+    )
+    deal = hubspot_create(client, DEALS, dealname="Elm St")["id"]
     client.put(f"/crm/v4/objects/deals/{deal}/associations/default/contacts/{lose}").raise_for_status()
     merged = client.post(f"{CONTACTS}/merge", json={"primaryObjectId": keep, "objectIdToMerge": lose})
     assert (merged.status_code, merged.json()["id"]) == (200, keep)
-    winner = read(client, lose, "phone", "email", "hs_additional_emails", "hs_merged_object_ids")
+    winner = hubspot_read(client, lose, "phone", "email", "hs_additional_emails", "hs_merged_object_ids")
     assert winner["id"] == keep
     assert [winner["properties"][name] for name in ("email", "phone", "hs_additional_emails")] == [
         "a@example.com", "7", "b@example.com",
@@ -64,7 +36,7 @@ def test_merge(client: httpx.Client) -> None:
 
 def test_gdpr_delete(client: httpx.Client) -> None:
     """1.3: 204; nothing is left, not among the archived either."""
-    id = create(client, email="ada@example.com")["id"]
+    id = hubspot_create(client, email="ada@example.com")["id"]
     asked = {"objectId": "ada@example.com", "idProperty": "email"}
     assert client.post(f"{CONTACTS}/gdpr-delete", json=asked).status_code == 204
     gone = client.get(CONTACTS, params={"limit": "100", "archived": "true"}).json()["results"]
@@ -74,7 +46,7 @@ def test_gdpr_delete(client: httpx.Client) -> None:
 
 def test_associations_with_a_create(client: httpx.Client) -> None:
     """1.3: `associations` of a create; type ids deal→contact 3, contact→deal 4; unknown types are 400."""
-    contact = create(client, firstname="Ada")["id"]
+    contact = hubspot_create(client, firstname="Ada")["id"]
     spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 3}
     body = {"properties": {"dealname": "Elm St"}, "associations": [{"to": {"id": contact}, "types": [spec]}]}
     deal = client.post(DEALS, json=body).json()["id"]
@@ -88,7 +60,10 @@ def test_associations_with_a_create(client: httpx.Client) -> None:
 
 def test_associations_one_by_one(client: httpx.Client) -> None:
     """1.3: default 200, with types 201, list with numbers, delete 204."""
-    contact, deal = create(client, firstname="Ada")["id"], create(client, DEALS, dealname="Elm St")["id"]
+    contact, deal = (
+        hubspot_create(client, firstname="Ada")["id"],
+        hubspot_create(client, DEALS, dealname="Elm St")["id"],
+    )
     at = f"/crm/v4/objects/contact/{contact}/associations"
     assert client.put(f"{at}/default/deal/{deal}").status_code == 200
     labelled = client.put(f"{at}/deal/{deal}", json=[{"associationCategory": "USER_DEFINED", "associationTypeId": 103}])
@@ -103,7 +78,10 @@ def test_associations_one_by_one(client: httpx.Client) -> None:
 
 def test_associations_in_batches(client: httpx.Client) -> None:
     """1.3: v4 and v3; 207 where a row fails; archive 204."""
-    contact, deal = create(client, firstname="Ada")["id"], create(client, DEALS, dealname="Elm St")["id"]
+    contact, deal = (
+        hubspot_create(client, firstname="Ada")["id"],
+        hubspot_create(client, DEALS, dealname="Elm St")["id"],
+    )
     pair = {"from": {"id": deal}, "to": {"id": contact}}
     spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 3}
     v4, v3 = "/crm/v4/associations/deals/contacts", "/crm/v3/associations/deals/contacts"

@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import httpx
 import pytest
+from emulated import hubspot_filters, hubspot_list, hubspot_search
 
 from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "hubspot", 150
 
 OBJECTS = "/crm/v3/objects"
-
-
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["hubspot"], size=150)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("hubspot").is_limited = False
-    kept.crm("hubspot").reset()
-    return kept
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/hubspot") as client:
-        token = sandbox.crm("hubspot").environment("")["HUBSPOT_ACCESS_TOKEN"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
-
-
-def filters(*given: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Returns the body of a search with one group."""
-    return {"filterGroups": [{"filters": list(given)}], **more}
-
-
-def search(client: httpx.Client, kind: str, body: dict[str, Any]) -> Any:
-    return client.post(f"{OBJECTS}/{kind}/search", json=body).raise_for_status().json()
-
-
-def everything(client: httpx.Client, kind: str, **params: str) -> list[Any]:
-    """Follows `paging.next.link` until the key is absent."""
-    page = client.get(f"{OBJECTS}/{kind}", params={"limit": "100", **params}).json()
-    found = page["results"]
-    while "paging" in page:
-        page = client.get(page["paging"]["next"]["link"]).json()
-        found += page["results"]
-    return list(found)
 
 
 @pytest.mark.parametrize("path", ["/oauth/v1/token", "/oauth/v3/token"])
@@ -90,7 +51,7 @@ def test_list_pages(client: httpx.Client) -> None:
     """1.2: default 10, at most 100; `paging` is absent at the end; in the order of ids; `after` is an id."""
     first = client.get(f"{OBJECTS}/contacts").json()
     assert len(first["results"]) == 10
-    ids = [record["id"] for record in everything(client, "contacts")]
+    ids = [record["id"] for record in hubspot_list(client, "contacts")]
     assert ids == sorted(set(ids), key=int)
     assert first["paging"]["next"]["after"] == ids[10]
     last = client.get(f"{OBJECTS}/contacts", params={"after": ids[-3], "limit": "3"}).json()
@@ -104,7 +65,7 @@ def test_default_and_asked_properties(client: httpx.Client) -> None:
     assert set(contact["properties"]) == {
         "createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname",
     }  # fmt: skip
-    deals = everything(client, "deals", properties="amount,closedate,no_such")
+    deals = hubspot_list(client, "deals", properties="amount,closedate,no_such")
     assert all(set(d["properties"]) == {"amount", "closedate", "createdate", "hs_lastmodifieddate", "hs_object_id"}
                for d in deals)  # fmt: skip
     assert {type(value) for d in deals for value in d["properties"].values()} == {str, type(None)}
@@ -113,7 +74,7 @@ def test_default_and_asked_properties(client: httpx.Client) -> None:
 
 def test_associations_in_a_list_and_batch_read(client: httpx.Client) -> None:
     """1.2: `associations` by type; batch read ≤100, 207 where an id is not there, by `idProperty` too."""
-    deals = everything(client, "deals", associations="contacts")
+    deals = hubspot_list(client, "deals", associations="contacts")
     linked = deals[0]["associations"]["contacts"]["results"][0]
     assert linked["type"] == "deal_to_contact"
     asked = {"inputs": [{"id": linked["id"]}, {"id": "1"}], "properties": ["email"]}
@@ -121,7 +82,7 @@ def test_associations_in_a_list_and_batch_read(client: httpx.Client) -> None:
     assert read.status_code == 207
     body = read.json()
     assert (body["numErrors"], body["errors"][0]["category"]) == (1, "OBJECT_NOT_FOUND")
-    email = next(c["properties"]["email"] for c in everything(client, "contacts") if c["properties"]["email"])
+    email = next(c["properties"]["email"] for c in hubspot_list(client, "contacts") if c["properties"]["email"])
     by_email = {"inputs": [{"id": email}], "idProperty": "email", "properties": []}
     assert client.post(f"{OBJECTS}/contacts/batch/read", json=by_email).status_code == 200
     assert client.get(f"{OBJECTS}/contacts/{email}", params={"idProperty": "email"}).status_code == 200
@@ -134,14 +95,14 @@ def test_archived_records(sandbox: Sandbox, client: httpx.Client) -> None:
     gone = client.get(f"{OBJECTS}/deals").json()["results"][0]["id"]
     assert client.delete(f"{OBJECTS}/deals/{gone}").status_code == 204
     assert client.get(f"{OBJECTS}/deals/{gone}").status_code == 404
-    archived = everything(client, "deals", archived="true")
+    archived = hubspot_list(client, "deals", archived="true")
     assert [(record["id"], record["archived"]) for record in archived] == [(gone, True)]
     assert archived[0]["archivedAt"] == archived[0]["updatedAt"]
     assert client.get(f"{OBJECTS}/deals/{gone}", params={"archived": "true"}).status_code == 200
-    found = filters({"propertyName": "hs_object_id", "operator": "EQ", "value": gone})
-    assert search(client, "deals", found)["total"] == 0
+    found = hubspot_filters({"propertyName": "hs_object_id", "operator": "EQ", "value": gone})
+    assert hubspot_search(client, "deals", found)["total"] == 0
     sandbox.crm("hubspot").clock.advance(91 * 86_400)
-    assert everything(client, "deals", archived="true") == []
+    assert hubspot_list(client, "deals", archived="true") == []
 
 
 def test_rate_headers(client: httpx.Client) -> None:
@@ -191,7 +152,7 @@ def test_owners_pipelines_properties_account(client: httpx.Client) -> None:
     assert client.get("/crm/v3/owners", params={"email": owner["email"]}).json()["results"] == [owner]
     stages = client.get("/crm/v3/pipelines/deals").json()["results"][0]["stages"]
     assert {type(value) for stage in stages for value in stage["metadata"].values()} == {str}
-    used = {d["properties"]["dealstage"] for d in everything(client, "deals")}
+    used = {d["properties"]["dealstage"] for d in hubspot_list(client, "deals")}
     assert used <= {stage["id"] for stage in stages}
     listing = {each["name"] for each in client.get("/crm/v3/properties/0-420").json()["results"]}
     assert {"hs_object_id", "hs_lastmodifieddate"} < listing

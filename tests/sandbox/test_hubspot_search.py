@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
+from emulated import hubspot_filters, hubspot_list, hubspot_search
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "hubspot", 150
 
 OBJECTS = "/crm/v3/objects"
-
-
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["hubspot"], size=150)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("hubspot").is_limited = False
-    kept.crm("hubspot").reset()
-    return kept
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/hubspot") as client:
-        token = sandbox.crm("hubspot").environment("")["HUBSPOT_ACCESS_TOKEN"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
-
-
-def filters(*given: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Returns the body of a search with one group."""
-    return {"filterGroups": [{"filters": list(given)}], **more}
-
-
-def search(client: httpx.Client, kind: str, body: dict[str, Any]) -> Any:
-    return client.post(f"{OBJECTS}/{kind}/search", json=body).raise_for_status().json()
-
-
-def everything(client: httpx.Client, kind: str, **params: str) -> list[Any]:
-    """Follows `paging.next.link` until the key is absent."""
-    page = client.get(f"{OBJECTS}/{kind}", params={"limit": "100", **params}).json()
-    found = page["results"]
-    while "paging" in page:
-        page = client.get(page["paging"]["next"]["link"]).json()
-        found += page["results"]
-    return list(found)
 
 
 def test_modified_is_called_differently(client: httpx.Client) -> None:
@@ -62,23 +24,28 @@ def test_modified_is_called_differently(client: httpx.Client) -> None:
         ("companies", "hs_lastmodifieddate", "lastmodifieddate"),
         ("0-420", "hs_lastmodifieddate", "lastmodifieddate"),
     ):
-        assert search(client, kind, filters({"propertyName": name, "operator": "GT", "value": "0"}))["total"] > 0
-        wrong = filters({"propertyName": other, "operator": "GT", "value": "0"})
+        assert (
+            hubspot_search(client, kind, hubspot_filters({"propertyName": name, "operator": "GT", "value": "0"}))[
+                "total"
+            ]
+            > 0
+        )
+        wrong = hubspot_filters({"propertyName": other, "operator": "GT", "value": "0"})
         assert client.post(f"{OBJECTS}/{kind}/search", json=wrong).status_code == 400
 
 
 def test_search_offsets_and_cap(sandbox: Sandbox, client: httpx.Client) -> None:
     """1.2: `after` is an offset as text; `limit` may be text; a page ≤200; past 10,000 results 400."""
-    first = search(client, "contacts", {"limit": "5"})
+    first = hubspot_search(client, "contacts", {"limit": "5"})
     assert (len(first["results"]), first["paging"]["next"]["after"]) == (5, "5")
-    second = search(client, "contacts", {"limit": 5, "after": "5"})
+    second = hubspot_search(client, "contacts", {"limit": 5, "after": "5"})
     assert not {record["id"] for record in first["results"]} & {record["id"] for record in second["results"]}
-    whole = search(client, "contacts", {"limit": 200})
+    whole = hubspot_search(client, "contacts", {"limit": 200})
     assert ("paging" in whole, whole["total"]) == (False, len(whole["results"]))
     for body in ({"limit": 201}, {"after": "10000"}, {"after": "x"}):
         assert client.post(f"{OBJECTS}/contacts/search", json=body).status_code == 400
     sandbox.crm("hubspot").switches["search_cap"] = 20
-    assert search(client, "contacts", {"limit": 10, "after": "10"})["paging"]["next"]["after"] == "20"
+    assert hubspot_search(client, "contacts", {"limit": 10, "after": "10"})["paging"]["next"]["after"] == "20"
     assert client.post(f"{OBJECTS}/contacts/search", json={"limit": 10, "after": "20"}).status_code == 400
 
 
@@ -115,9 +82,11 @@ def test_search_limits(client: httpx.Client) -> None:
     ],
 )
 def test_operators_on_words(client: httpx.Client, operator: str, value: dict[str, Any], fits: Any) -> None:
-    found = search(client, "deals", filters({"propertyName": "dealstage", "operator": operator} | value, limit=200))
+    found = hubspot_search(
+        client, "deals", hubspot_filters({"propertyName": "dealstage", "operator": operator} | value, limit=200)
+    )
     assert {d["id"] for d in found["results"]} == {
-        d["id"] for d in everything(client, "deals") if fits(d["properties"]["dealstage"])
+        d["id"] for d in hubspot_list(client, "deals") if fits(d["properties"]["dealstage"])
     }
 
 
@@ -131,8 +100,10 @@ def test_operators_on_words(client: httpx.Client, operator: str, value: dict[str
     ],
 )
 def test_operators_on_numbers(client: httpx.Client, operator: str, value: dict[str, Any], fits: Any) -> None:
-    found = search(client, "deals", filters({"propertyName": "amount", "operator": operator} | value, limit=200))
-    stated = [d for d in everything(client, "deals") if d["properties"]["amount"]]
+    found = hubspot_search(
+        client, "deals", hubspot_filters({"propertyName": "amount", "operator": operator} | value, limit=200)
+    )
+    stated = [d for d in hubspot_list(client, "deals") if d["properties"]["amount"]]
     assert found["total"] > 0
     assert {d["id"] for d in found["results"]} == {d["id"] for d in stated if fits(float(d["properties"]["amount"]))}
 
@@ -144,23 +115,23 @@ def test_modified_filter_in_both_forms(client: httpx.Client) -> None:
     millis = str(round(datetime.fromisoformat(at).timestamp() * 1000))
     for operator, value in (("GTE", at), ("LTE", millis), ("EQ", millis), ("GTE", at.replace("Z", "+00:00"))):
         by_id = {"propertyName": "hs_object_id", "operator": "EQ", "value": made["id"]}
-        found = search(
+        found = hubspot_search(
             client,
             "contacts",
-            filters({"propertyName": "lastmodifieddate", "operator": operator, "value": value}, by_id),
+            hubspot_filters({"propertyName": "lastmodifieddate", "operator": operator, "value": value}, by_id),
         )
         assert found["total"] == 1, (operator, value)
 
 
 def test_groups_are_or_filters_and_query(client: httpx.Client) -> None:
-    contacts = everything(client, "contacts")
+    contacts = hubspot_list(client, "contacts")
     one, two = contacts[0]["id"], contacts[1]["id"]
     groups = [{"filters": [{"propertyName": "hs_object_id", "operator": "EQ", "value": id}]} for id in (one, two)]
-    assert search(client, "contacts", {"filterGroups": groups})["total"] == 2
+    assert hubspot_search(client, "contacts", {"filterGroups": groups})["total"] == 2
     both = [each["filters"][0] for each in groups]
-    assert search(client, "contacts", filters(*both))["total"] == 0
+    assert hubspot_search(client, "contacts", hubspot_filters(*both))["total"] == 0
     ada = client.post(f"{OBJECTS}/contacts", json={"properties": {"firstname": "Ada", "lastname": "Zimt"}}).json()
-    assert [c["id"] for c in search(client, "contacts", {"query": "zimt ada"})["results"]] == [ada["id"]]
+    assert [c["id"] for c in hubspot_search(client, "contacts", {"query": "zimt ada"})["results"]] == [ada["id"]]
 
 
 def test_the_index_lags(sandbox: Sandbox, client: httpx.Client) -> None:
@@ -173,7 +144,10 @@ def test_the_index_lags(sandbox: Sandbox, client: httpx.Client) -> None:
 
     def seen() -> dict[str, str]:
         ids = {"propertyName": "hs_object_id", "operator": "IN", "values": [old["id"], made["id"]]}
-        return {r["id"]: r["properties"]["lastname"] for r in search(client, "contacts", filters(ids))["results"]}
+        return {
+            r["id"]: r["properties"]["lastname"]
+            for r in hubspot_search(client, "contacts", hubspot_filters(ids))["results"]
+        }
 
     assert seen() == {old["id"]: old["properties"]["lastname"]}
     crm.clock.advance(31)

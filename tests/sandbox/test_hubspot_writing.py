@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import httpx
 import pytest
+from emulated import hubspot_create, hubspot_read
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "hubspot", 60
 
 CONTACTS, DEALS = "/crm/v3/objects/contacts", "/crm/v3/objects/deals"
-
-
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["hubspot"], size=60)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("hubspot").reset()
-    return kept
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/hubspot") as client:
-        token = sandbox.crm("hubspot").environment("")["HUBSPOT_ACCESS_TOKEN"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
-
-
-def create(client: httpx.Client, path: str = CONTACTS, **properties: Any) -> Any:
-    return client.post(path, json={"properties": properties}).raise_for_status().json()
-
-
-def read(client: httpx.Client, id: str, *properties: str) -> Any:
-    return client.get(f"{CONTACTS}/{id}", params={"properties": ",".join(properties)}).json()
 
 
 def test_create_update_archive(client: httpx.Client) -> None:
@@ -52,7 +24,7 @@ def test_create_update_archive(client: httpx.Client) -> None:
     assert set(changed.json()["properties"]) == {
         "phone", "hs_email_optout", "createdate", "hs_object_id", "lastmodifieddate",
     }  # fmt: skip
-    assert read(client, id, "rating", "phone", "hs_email_optout")["properties"].items() >= {
+    assert hubspot_read(client, id, "rating", "phone", "hs_email_optout")["properties"].items() >= {
         "rating": "4", "phone": "2", "hs_email_optout": "true",
     }.items()  # fmt: skip
     archived = client.delete(f"{CONTACTS}/{id}")
@@ -62,14 +34,14 @@ def test_create_update_archive(client: httpx.Client) -> None:
 
 def test_clearing_a_property(client: httpx.Client) -> None:
     """1.3: to clear a property send ""."""
-    id = create(client, firstname="Ada", phone="1")["id"]
+    id = hubspot_create(client, firstname="Ada", phone="1")["id"]
     assert client.patch(f"{CONTACTS}/{id}", json={"properties": {"phone": ""}}).json()["properties"]["phone"] == ""
-    assert read(client, id, "phone", "firstname")["properties"]["phone"] is None
+    assert hubspot_read(client, id, "phone", "firstname")["properties"]["phone"] is None
 
 
 def test_update_by_a_unique_property(client: httpx.Client) -> None:
     """1.3: PATCH …/{id}?idProperty=; a property that is not unique is no key."""
-    made = create(client, email="ada@example.com", client_reference="K-1")
+    made = hubspot_create(client, email="ada@example.com", client_reference="K-1")
     for key, name in (("ada@example.com", "email"), ("K-1", "client_reference")):
         answer = client.patch(f"{CONTACTS}/{key}", params={"idProperty": name}, json={"properties": {"city": name}})
         assert answer.json()["id"] == made["id"]
@@ -78,11 +50,11 @@ def test_update_by_a_unique_property(client: httpx.Client) -> None:
 
 def test_a_taken_address_is_409(client: httpx.Client) -> None:
     """1.3: `Contact already exists. Existing ID: …`, when creating and when updating; an archived one frees it."""
-    first = create(client, email="ada@example.com")["id"]
+    first = hubspot_create(client, email="ada@example.com")["id"]
     refused = client.post(CONTACTS, json={"properties": {"email": "ADA@example.com"}})
     assert (refused.status_code, refused.json()["category"]) == (409, "CONFLICT")
     assert refused.json()["message"] == f"Contact already exists. Existing ID: {first}"
-    other = create(client, email="bob@example.com")["id"]
+    other = hubspot_create(client, email="bob@example.com")["id"]
     assert client.patch(f"{CONTACTS}/{other}", json={"properties": {"email": "ada@example.com"}}).status_code == 409
     assert client.patch(f"{CONTACTS}/{other}", json={"properties": {"email": "bob@example.com"}}).status_code == 200
     client.delete(f"{CONTACTS}/{first}")
@@ -91,7 +63,7 @@ def test_a_taken_address_is_409(client: httpx.Client) -> None:
 
 def test_company_domains_may_repeat(client: httpx.Client) -> None:
     """1.3: company `domain` is not deduplicated by the API."""
-    made = [create(client, "/crm/v3/objects/companies", name="Acme", domain="acme.com")["id"] for _ in range(2)]
+    made = [hubspot_create(client, "/crm/v3/objects/companies", name="Acme", domain="acme.com")["id"] for _ in range(2)]
     assert made[0] != made[1]
 
 
@@ -121,7 +93,7 @@ def test_invalid_properties_are_400(client: httpx.Client, properties: dict[str, 
      ("2026-09-30T02:00:00+02:00", "2026-09-30T00:00:00Z"), ("2026-09-30T00:00:00.120Z", "2026-09-30T00:00:00.120Z")],
 )  # fmt: skip
 def test_times_are_put_down_one_way(client: httpx.Client, given: str, put_down: str) -> None:
-    made = create(client, DEALS, dealname="Elm St", closedate=given)
+    made = hubspot_create(client, DEALS, dealname="Elm St", closedate=given)
     assert made["properties"]["closedate"] == put_down
 
 
@@ -135,7 +107,7 @@ def test_bodies_that_are_no_objects_are_400(client: httpx.Client) -> None:
 
 def test_one_conflict_fails_a_batch_without_traces(client: httpx.Client) -> None:
     """1.3: 409 `Contact already exists` for the whole; with a trace id for each input 207."""
-    first = create(client, email="ada@example.com")["id"]
+    first = hubspot_create(client, email="ada@example.com")["id"]
     inputs = [{"properties": {"email": email}} for email in ("bob@example.com", "ada@example.com")]
     whole = client.post(f"{CONTACTS}/batch/create", json={"inputs": inputs})
     assert (whole.status_code, whole.json()["message"]) == (409, "Contact already exists")
@@ -172,7 +144,7 @@ def test_batch_create_without_errors_is_201(client: httpx.Client) -> None:
 
 def test_batch_update(client: httpx.Client) -> None:
     """1.3: an unknown id is 207; repeated ids are 400 and nothing is written."""
-    id = create(client, firstname="Ada")["id"]
+    id = hubspot_create(client, firstname="Ada")["id"]
     row = {"id": id, "properties": {"city": "Tacoma"}}
     parts = client.post(f"{CONTACTS}/batch/update", json={"inputs": [row, {"id": "17", "properties": {}}]})
     assert (parts.status_code, parts.json()["errors"][0]["context"]) == (207, {"ids": ["17"]})
@@ -181,12 +153,12 @@ def test_batch_update(client: httpx.Client) -> None:
     twice = client.post(f"{CONTACTS}/batch/update", json={"inputs": [row, row | {"properties": {"city": "X"}}]})
     assert (twice.status_code, twice.json()["category"]) == (400, "VALIDATION_ERROR")
     assert twice.json()["message"].startswith("Duplicate IDs found in batch input")
-    assert read(client, id, "city")["properties"]["city"] == "Tacoma"
+    assert hubspot_read(client, id, "city")["properties"]["city"] == "Tacoma"
 
 
 def test_batch_upsert(client: httpx.Client) -> None:
     """1.3: 200, each result says `new`; by any unique property; 207 with an outcome for each traced row."""
-    id = create(client, email="ada@example.com")["id"]
+    id = hubspot_create(client, email="ada@example.com")["id"]
     rows = [
         {"id": "ada@example.com", "idProperty": "email", "properties": {"client_reference": "K-1"}},
         {"id": "K-2", "idProperty": "client_reference", "properties": {"firstname": "Bob"}},
@@ -206,7 +178,7 @@ def test_batch_upsert(client: httpx.Client) -> None:
 
 
 def test_batch_archive_is_204(client: httpx.Client) -> None:
-    id = create(client, firstname="Ada")["id"]
+    id = hubspot_create(client, firstname="Ada")["id"]
     answer = client.post(f"{CONTACTS}/batch/archive", json={"inputs": [{"id": id}, {"id": "17"}]})
     assert (answer.status_code, answer.content) == (204, b"")
     assert client.get(f"{CONTACTS}/{id}").status_code == 404
@@ -229,6 +201,6 @@ def test_custom_properties(client: httpx.Client) -> None:
     body = {"label": "X", "type": "string", "fieldType": "text", "groupName": "g", "hasUniqueValue": True}
     made = [client.post("/crm/v3/properties/contacts", json=body | {"name": f"key_{n}"}) for n in range(10)]
     assert [answer.status_code for answer in made] == [201] * 9 + [400]
-    create(client, key_0="1")
+    hubspot_create(client, key_0="1")
     assert client.post(CONTACTS, json={"properties": {"key_0": "1"}}).status_code == 409
     assert client.post("/crm/v3/properties/contacts", json=body | {"name": "key_0"}).status_code == 409

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import emulated
 import httpx
 import pytest
+from emulated import kvcore_rows
 
 from pipelines.sandbox import start
-from pipelines.sandbox.crms.kvcore import Emulator, records
+from pipelines.sandbox.crms.kvcore import records
 from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "kvcore", 80
 
 JSON = {"Content-Type": "application/json"}
 ENVELOPE = {
@@ -29,33 +32,6 @@ ENVELOPE = {
     ),
     *("prev_page_url", "to", "total"),
 }
-
-
-def connect(sandbox: Sandbox) -> httpx.Client:
-    headers = JSON | {"Authorization": f"Bearer {Emulator.token}"}
-    return httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/kvcore/v2/public", headers=headers)
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["kvcore"], size=80)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with connect(sandbox) as client:
-        yield client
-
-
-def rows(client: httpx.Client, path: str = "contacts", query: str = "") -> list[dict[str, Any]]:
-    """Reads all pages by number; `query` is written out, for brackets matter."""
-    found: list[dict[str, Any]] = []
-    for page in range(1, 100):
-        body = client.get(f"{path}?limit=500&page={page}&{query}").raise_for_status().json()
-        found += body["data"]
-        if page >= body["last_page"]:
-            return found
-    raise AssertionError("there is no end of pages")
 
 
 def ids(found: list[dict[str, Any]]) -> list[int]:
@@ -98,7 +74,7 @@ def test_scopes(sandbox: Sandbox, client: httpx.Client) -> None:
 
 def test_the_envelope() -> None:
     """4.2: page from 1, limit default 100, max 500; Laravel's twelve keys."""
-    client = connect(app(None, ["kvcore"], size=1200))
+    client = emulated.client(emulated.emulated(CRM, 1200), CRM)
     first = client.get("contacts").json()
     assert set(first) == ENVELOPE
     assert (first["current_page"], first["from"], first["to"], first["per_page"]) == (1, 1, 100, 100)
@@ -108,7 +84,7 @@ def test_the_envelope() -> None:
     assert (wide["per_page"], len(wide["data"])) == (500, 500)
     last = client.get("contacts", params={"page": first["last_page"]}).json()
     assert (last["next_page_url"], last["to"]) == (None, first["total"])
-    assert len(rows(client)) == len(set(ids(rows(client)))) == first["total"]
+    assert len(kvcore_rows(client)) == len(set(ids(kvcore_rows(client)))) == first["total"]
     beyond = client.get("contacts", params={"page": 99}).json()
     assert (beyond["data"], beyond["from"], beyond["to"]) == ([], None, None)
 
@@ -133,7 +109,7 @@ def test_per_page(sandbox: Sandbox, client: httpx.Client, is_honoured: bool) -> 
 
 def test_the_keys_of_a_list_and_of_one_record(client: httpx.Client) -> None:
     """4.3: 14 keys seen in lists; a single record is a bare object; the read keys differ from the write keys."""
-    listed = rows(client)
+    listed = kvcore_rows(client)
     assert {frozenset(contact) for contact in listed} == {frozenset(records.LIST_KEYS)}
     one = client.get(f"contact/{listed[0]['id']}").json()
     assert set(records.LIST_KEYS) < set(one)
@@ -143,26 +119,26 @@ def test_the_keys_of_a_list_and_of_one_record(client: httpx.Client) -> None:
 
 def test_names_may_lack_in_a_list(sandbox: Sandbox, client: httpx.Client) -> None:
     """4.3: names can be empty in the list but filled in the detail record."""
-    nameless = [contact for contact in rows(client) if contact["id"] % 25 == 0]
+    nameless = [contact for contact in kvcore_rows(client) if contact["id"] % 25 == 0]
     assert {(contact["firstname"], contact["lastname"]) for contact in nameless} == {("", "")}
     assert any(client.get(f"contact/{contact['id']}").json()["lastname"] for contact in nameless)
     sandbox.crm("kvcore").switches["nameless_every"] = 0
-    assert any(contact["lastname"] for contact in rows(client) if contact["id"] % 25 == 0)
+    assert any(contact["lastname"] for contact in kvcore_rows(client) if contact["id"] % 25 == 0)
 
 
 def test_archived_contacts_are_hidden(client: httpx.Client) -> None:
     """4.2: status 6 = Archived and hidden unless includeArchived=1."""
-    shown, all_of_them = rows(client), rows(client, query="includeArchived=1")
+    shown, all_of_them = kvcore_rows(client), kvcore_rows(client, query="includeArchived=1")
     assert 6 not in {contact["status"] for contact in shown}
     assert [contact["status"] for contact in all_of_them].count(6) == len(all_of_them) - len(shown) > 0
     client.put(f"contact/{shown[0]['id']}", json={"status": 6})
-    assert shown[0]["id"] not in ids(rows(client))
+    assert shown[0]["id"] not in ids(kvcore_rows(client))
     assert client.get(f"contact/{shown[0]['id']}").status_code == 200
 
 
 def test_filters_stand_in_brackets(client: httpx.Client) -> None:
     """4.2: the filters; arrays are repeated keys; exact or trailing wildcard."""
-    everybody = rows(client)
+    everybody = kvcore_rows(client)
     one = next(c for c in everybody if c["hashtags"] and c["email"] and c["lastname"] and c["source"])
     agent = one["assigned_agent_id"]
     for query, fits in (
@@ -179,7 +155,7 @@ def test_filters_stand_in_brackets(client: httpx.Client) -> None:
         (f"filter[hashtags][]={one['hashtags'][0]}", lambda c: one["hashtags"][0] in c["hashtags"]),
         (f"filter[assigned_agent_id]={agent}", lambda c: c["assigned_agent_id"] == agent),
     ):
-        named = [c for c in rows(client, query=query) if c["id"] % 25]
+        named = [c for c in kvcore_rows(client, query=query) if c["id"] % 25]
         assert ids(named) == [c["id"] for c in everybody if c["id"] % 25 and fits(c)], query
         assert named, query
 
@@ -197,10 +173,10 @@ def test_times_of_filters_are_unix_seconds(sandbox: Sandbox, client: httpx.Clien
     store = sandbox.crm("kvcore").store
     stored = {int(r.id): (r.created, r.modified) for r in store.select("contacts") if r.body["status"] != 6}
     created, modified = stored[max(stored)]
-    assert set(ids(rows(client, query=f"filter[updated_at]={modified:.0f}"))) == {
+    assert set(ids(kvcore_rows(client, query=f"filter[updated_at]={modified:.0f}"))) == {
         id for id, times in stored.items() if times[1] >= modified
     }
-    since = rows(client, query=f"filter[registered_after]={created:.0f}&filter[registered_before]={created:.0f}")
+    since = kvcore_rows(client, query=f"filter[registered_after]={created:.0f}&filter[registered_before]={created:.0f}")
     assert max(stored) in ids(since)
     refused = client.get("contacts?filter[updated_at]=2025-01-01T00:00:00Z")
     assert (refused.status_code, list(refused.json()["errors"])) == (422, ["filter.updated_at"])
@@ -208,19 +184,19 @@ def test_times_of_filters_are_unix_seconds(sandbox: Sandbox, client: httpx.Clien
 
 def test_a_change_is_found_by_its_time(sandbox: Sandbox, client: httpx.Client) -> None:
     """The records bear no time of change; only the filter knows it."""
-    crm, one = sandbox.crm("kvcore"), rows(client)[0]
+    crm, one = sandbox.crm("kvcore"), kvcore_rows(client)[0]
     now = int(crm.clock.now())
-    assert rows(client, query=f"filter[updated_at]={now}") == []
+    assert kvcore_rows(client, query=f"filter[updated_at]={now}") == []
     crm.edit(crm.store.select("contacts", "id = ?", [str(one["id"])])[0], {"lastname": "Newname"})
-    assert ids(rows(client, query=f"filter[updated_at]={now}")) == [one["id"]]
-    assert "updated_at" not in rows(client)[0]
+    assert ids(kvcore_rows(client, query=f"filter[updated_at]={now}")) == [one["id"]]
+    assert "updated_at" not in kvcore_rows(client)[0]
     crm.switches["show_updated_at"] = True
-    assert "updated_at" in rows(client)[0]
+    assert "updated_at" in kvcore_rows(client)[0]
 
 
 def test_singular_and_plural_paths(client: httpx.Client) -> None:
     """4.2: singular paths for one record, plural ones for lists."""
-    id = rows(client)[0]["id"]
+    id = kvcore_rows(client)[0]["id"]
     assert client.get(f"contacts/{id}").status_code == 404
     assert client.get("contact").status_code == 405
     assert client.post("contacts", json={"email": "a@b.co"}).status_code == 405
@@ -228,7 +204,7 @@ def test_singular_and_plural_paths(client: httpx.Client) -> None:
 
 def test_search_answers_richer_records(client: httpx.Client) -> None:
     """4.2: GET /contacts/search?q= (seen live, not in the catalogue)."""
-    one = next(contact for contact in rows(client) if contact["email"])
+    one = next(contact for contact in kvcore_rows(client) if contact["email"])
     found = client.get("contacts/search", params={"q": one["email"]}).json()["data"]
     assert client.get(f"contact/{one['id']}").json() in found
 
@@ -236,20 +212,20 @@ def test_search_answers_richer_records(client: httpx.Client) -> None:
 def test_phones_may_be_integers(sandbox: Sandbox, client: httpx.Client) -> None:
     """4.3: string in one source, integer in another: UNVERIFIED."""
     sandbox.crm("kvcore").switches["phone_as_integer"] = True
-    assert all(isinstance(contact["phone"], int) for contact in rows(client))
+    assert all(isinstance(contact["phone"], int) for contact in kvcore_rows(client))
 
 
 def test_users_offices_teams_listings(client: httpx.Client) -> None:
     """4.2: the catalogue's lists; /user/{id}."""
     for path in ("users", "offices", "teams", "manuallistings", "transaction/users", "transaction/contacts"):
-        assert rows(client, path), path
-    user = rows(client, "users")[0]
+        assert kvcore_rows(client, path), path
+    user = kvcore_rows(client, "users")[0]
     assert client.get(f"user/{user['id']}").json() == user
-    assert rows(client)[0]["assigned_agent_id"] > records.FIRST_USER
+    assert kvcore_rows(client)[0]["assigned_agent_id"] > records.FIRST_USER
 
 
 def test_a_list_shifts_when_newest_come_first(sandbox: Sandbox, client: httpx.Client) -> None:
     sandbox.crm("kvcore").switches["newest_first"] = True
-    last = rows(client)[-1]
+    last = kvcore_rows(client)[-1]
     client.put(f"contact/{last['id']}", json={"last_name": "Moved"})
-    assert rows(client)[0]["id"] == last["id"]
+    assert kvcore_rows(client)[0]["id"] == last["id"]

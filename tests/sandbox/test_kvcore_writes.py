@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from emulated import kvcore_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sandbox.crms.kvcore import Emulator, records
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.crms.kvcore import records
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "kvcore", 80
 
 JSON = {"Content-Type": "application/json"}
-
-
-def connect(sandbox: Sandbox) -> httpx.Client:
-    headers = JSON | {"Authorization": f"Bearer {Emulator.token}"}
-    return httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/kvcore/v2/public", headers=headers)
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["kvcore"], size=80)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with connect(sandbox) as client:
-        yield client
-
-
-def rows(client: httpx.Client, path: str = "contacts", query: str = "") -> list[dict[str, Any]]:
-    """Reads all pages by number; `query` is written out, for brackets matter."""
-    found: list[dict[str, Any]] = []
-    for page in range(1, 100):
-        body = client.get(f"{path}?limit=500&page={page}&{query}").raise_for_status().json()
-        found += body["data"]
-        if page >= body["last_page"]:
-            return found
-    raise AssertionError("there is no end of pages")
 
 
 def ids(found: list[dict[str, Any]]) -> list[int]:
@@ -85,7 +59,7 @@ def test_duplicates_are_allowed_unless_switched(sandbox: Sandbox, client: httpx.
     given = {"email": "ada@example.com", "first_name": "Ada"}
     twins = {client.post("contact", json=given).json()["id"] for _ in range(2)}
     assert len(twins) == 2
-    assert set(ids(rows(client, query="filter[email]=ada@example.com"))) == twins
+    assert set(ids(kvcore_rows(client, query="filter[email]=ada@example.com"))) == twins
     sandbox.crm("kvcore").switches["refuse_repeats"] = True
     assert client.post("contact", json=given | {"last_name": "B"}).status_code == 201
     refused = client.post("contact", json=given | {"last_name": "B"})
@@ -95,9 +69,9 @@ def test_duplicates_are_allowed_unless_switched(sandbox: Sandbox, client: httpx.
 
 def test_deletion_leaves_no_trace(client: httpx.Client) -> None:
     """4.2: DELETE /contact/{id} exists; no feed of deletions."""
-    id = rows(client)[0]["id"]
+    id = kvcore_rows(client)[0]["id"]
     assert client.delete(f"contact/{id}").status_code == 204
-    assert id not in ids(rows(client, query="includeArchived=1"))
+    assert id not in ids(kvcore_rows(client, query="includeArchived=1"))
     for again in (client.get(f"contact/{id}"), client.put(f"contact/{id}", json={}), client.delete(f"contact/{id}")):
         assert again.status_code == 404
 
@@ -124,21 +98,23 @@ def test_a_note_waits_for_its_contact(sandbox: Sandbox, client: httpx.Client) ->
 
 def test_transactions(sandbox: Sandbox, client: httpx.Client) -> None:
     """4.3: list, get, create, update, delete and their relations; field names UNVERIFIED."""
-    listed = rows(client, "transactions")
+    listed = kvcore_rows(client, "transactions")
     assert set(listed[0]) == {"id", *records.TRANSACTION, "user_ids"}
     one = client.get(f"transaction/{listed[0]['id']}").json()
-    related = [row["contact_id"] for row in rows(client, "transaction/contacts") if row["transaction_id"] == one["id"]]
+    related = [
+        row["contact_id"] for row in kvcore_rows(client, "transaction/contacts") if row["transaction_id"] == one["id"]
+    ]
     assert related == one["contact_ids"]
-    contact = rows(client)[0]["id"]
+    contact = kvcore_rows(client)[0]["id"]
     made = client.post("transaction", json={"name": "12 High St", "sale_price": 350000, "contact_ids": [contact]})
     assert made.status_code == 201
     path = f"transaction/{made.json()['id']}"
     assert client.put(path, json={"status": "closed"}).json() == made.json() | {"status": "closed"}
     for wrong in ({"status": "won"}, {"contact_ids": [1]}, {"close_date": "soon"}, {"sale_price": "much"}):
         assert client.put(path, json=wrong).status_code == 422
-    assert len(rows(client, "transactions", "filter[updated_at]=99999999999")) == len(listed) + 1
+    assert len(kvcore_rows(client, "transactions", "filter[updated_at]=99999999999")) == len(listed) + 1
     sandbox.crm("kvcore").switches["transactions_updated_filter"] = True
-    assert rows(client, "transactions", "filter[updated_at]=99999999999") == []
+    assert kvcore_rows(client, "transactions", "filter[updated_at]=99999999999") == []
     assert client.delete(path).status_code == 204
     assert client.get(path).status_code == 404
 
@@ -147,13 +123,6 @@ def test_bodies_that_are_no_objects_are_400(client: httpx.Client) -> None:
     """4.5: {"errors":["..."]}."""
     for refused in (client.post("contact", content=b"{"), client.post("contact", json=[])):
         assert (refused.status_code, list(refused.json())) == (400, ["errors"])
-
-
-@pytest.fixture(scope="module")
-def lasting() -> Iterator[httpx.Client]:
-    """A client of one sandbox for all examples."""
-    with connect(app(None, ["kvcore"], size=10)) as client:
-        yield client
 
 
 @given(
@@ -166,7 +135,7 @@ def lasting() -> Iterator[httpx.Client]:
 @settings(max_examples=60, deadline=None)
 def test_putting_down_again_changes_nothing(lasting: httpx.Client, body: dict[str, str | None]) -> None:
     """What is answered to a write is a write that leaves it as it is (the ground of law L4)."""
-    path = f"contact/{rows(lasting)[0]['id']}"
+    path = f"contact/{kvcore_rows(lasting)[0]['id']}"
     first = lasting.put(path, json=body).json()
     again = {name: first[records.READ_NAMES.get(name, name)] for name in body}
     assert lasting.put(path, json=again).json() == first

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "mri_vault", 200
 
 KEY = {"Authorization": "Bearer mri-vault-sandbox-key"}
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["mri_vault"], size=200)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    environment = sandbox.crm("mri_vault").environment("http://sandbox/mri_vault")
-    base = f"{environment['MRI_VAULT_INSTANCE_URL']}/api"
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url=base, headers=KEY) as client:
-        yield client
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer no"}, {"Authorization": "Basic eDp5"}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +18,9 @@ from simple_salesforce.exceptions import (
     SalesforceResourceNotFound,
 )
 
-from pipelines.sandbox import SandboxHandle, start
+from pipelines.sandbox import SandboxHandle
+
+CRM, PEOPLE = "salesforce", 120
 
 
 class Loopback(HTTPAdapter):
@@ -35,33 +36,26 @@ class Loopback(HTTPAdapter):
         return super().send(request, *args, **more)
 
 
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
-    """Salesforce alone, so that the client needs no path before its own."""
-    with start(tmp_path_factory.mktemp("salesforce"), ["salesforce"], size=120) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def session(organisation: SandboxHandle) -> requests.Session:
-    organisation.admin("POST", "reset", {"crm": "salesforce"})
+def session(running: SandboxHandle) -> requests.Session:
+    running.admin("POST", "reset", {"crm": "salesforce"})
     session = requests.Session()
-    session.mount("https://", Loopback(organisation.address))
+    session.mount("https://", Loopback(running.address))
     return session
 
 
 @pytest.fixture
-def client(organisation: SandboxHandle, session: requests.Session) -> Salesforce:
+def client(running: SandboxHandle, session: requests.Session) -> Salesforce:
     """Logged in by client credentials, which the client sends as HTTP Basic."""
-    given = organisation.environment("salesforce")
+    given = running.environment("salesforce")
     return Salesforce(
         consumer_key=given["SALESFORCE_CLIENT_ID"], consumer_secret=given["SALESFORCE_CLIENT_SECRET"],
         domain="acme.my", session=session, version="60.0",
     )  # fmt: skip
 
 
-def test_it_logs_in_with_a_password(organisation: SandboxHandle, session: requests.Session) -> None:
-    given = organisation.environment("salesforce")
+def test_it_logs_in_with_a_password(running: SandboxHandle, session: requests.Session) -> None:
+    given = running.environment("salesforce")
     asked = {
         "username": given["SALESFORCE_USERNAME"], "consumer_key": given["SALESFORCE_CLIENT_ID"],
         "consumer_secret": given["SALESFORCE_CLIENT_SECRET"], "session": session, "version": "60.0",
@@ -72,21 +66,21 @@ def test_it_logs_in_with_a_password(organisation: SandboxHandle, session: reques
     assert "authentication failure" in str(refused.value)
 
 
-def test_a_lost_session_is_401(organisation: SandboxHandle, session: requests.Session) -> None:
-    direct = Salesforce(session_id="no", instance_url=organisation.address, session=session)
+def test_a_lost_session_is_401(running: SandboxHandle, session: requests.Session) -> None:
+    direct = Salesforce(session_id="no", instance_url=running.address, session=session)
     with pytest.raises(SalesforceExpiredSession):
         direct.query("SELECT Id FROM Contact")
 
 
-def test_it_renews_a_lost_session(organisation: SandboxHandle, client: Salesforce) -> None:
-    organisation.admin("POST", "salesforce/clock", {"advance": 10_000})
+def test_it_renews_a_lost_session(running: SandboxHandle, client: Salesforce) -> None:
+    running.admin("POST", "salesforce/clock", {"advance": 10_000})
     assert client.query("SELECT COUNT() FROM Contact")["totalSize"] > 0
 
 
-def test_it_reads_every_page(organisation: SandboxHandle, client: Salesforce) -> None:
-    organisation.admin("PATCH", "salesforce/settings", {"batch_size": 7})
+def test_it_reads_every_page(running: SandboxHandle, client: Salesforce) -> None:
+    running.admin("PATCH", "salesforce/settings", {"batch_size": 7})
     read = client.query_all("SELECT Id, Email, Account.Name FROM Contact ORDER BY SystemModstamp, Id")
-    held = organisation.admin("GET", "salesforce/records?entity=Contact")
+    held = running.admin("GET", "salesforce/records?entity=Contact")
     assert read["totalSize"] == len(held) > 7
     assert {row["Id"]: row["Email"] for row in read["records"]} == {r["id"]: r["body"]["Email"] for r in held}
     assert client.api_usage["api-usage"].used > len(held) // 7

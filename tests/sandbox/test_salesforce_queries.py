@@ -5,51 +5,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import emulated
 import httpx
 import pytest
+from emulated import salesforce_held
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "salesforce", 150
 
 DATA = "/services/data/v60.0"
 PAIR = {"client_id": "salesforce-sandbox-client", "client_secret": "salesforce-sandbox-secret"}
 
 
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["salesforce"], size=150)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("salesforce").is_limited = False
-    kept.crm("salesforce").reset()
-    return kept
-
-
-@pytest.fixture
-def stranger(sandbox: Sandbox) -> httpx.Client:
-    return httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/salesforce")
-
-
-@pytest.fixture
-def client(stranger: httpx.Client) -> httpx.Client:
-    login(stranger)
-    return stranger
-
-
-def login(client: httpx.Client) -> None:
-    """Puts a fresh session into the client's headers."""
-    granted = client.post("/services/oauth2/token", data={"grant_type": "client_credentials"} | PAIR).json()
-    client.headers["Authorization"] = f"Bearer {granted['access_token']}"
-
-
 def query(client: httpx.Client, text: str, path: str = "query") -> Any:
     return client.get(f"{DATA}/{path}", params={"q": text}).raise_for_status().json()
-
-
-def held(sandbox: Sandbox, entity: str, where: str = "not deleted") -> list[dict[str, Any]]:
-    return [record.body for record in sandbox.crm("salesforce").store.select(entity, where)]
 
 
 def ids(answer: Any) -> list[str]:
@@ -79,7 +49,7 @@ def test_pages(sandbox: Sandbox, client: httpx.Client) -> None:
     sandbox.crm("salesforce").switches["batch_size"] = 30
     page = query(client, "SELECT Id FROM Contact ORDER BY SystemModstamp ASC, Id ASC")
     found = ids(page)
-    assert (page["done"], page["totalSize"], len(found)) == (False, len(held(sandbox, "Contact")), 30)
+    assert (page["done"], page["totalSize"], len(found)) == (False, len(salesforce_held(sandbox, "Contact")), 30)
     assert re.search(r"/services/data/v60\.0/query/\w+-30$", page["nextRecordsUrl"])
     assert page["nextRecordsUrl"].startswith("/")
     put_behind = client.get(f"http://sandbox/salesforce{page['nextRecordsUrl']}").json()
@@ -88,7 +58,7 @@ def test_pages(sandbox: Sandbox, client: httpx.Client) -> None:
         found += ids(page)
     assert "nextRecordsUrl" not in page
     assert found[30:60] == ids(put_behind)
-    assert sorted(found) == sorted(body["Id"] for body in held(sandbox, "Contact"))
+    assert sorted(found) == sorted(body["Id"] for body in salesforce_held(sandbox, "Contact"))
     assert client.get(f"{DATA}/query/01gxx-30").json()[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
 
 
@@ -109,7 +79,7 @@ def test_sub_selects(sandbox: Sandbox, client: httpx.Client) -> None:
         "SELECT Id, (SELECT ContactId, Role, IsPrimary, Contact.LastName FROM OpportunityContactRoles) FROM Opportunity"
     )
     rows = query(client, text)["records"]
-    roles = held(sandbox, "OpportunityContactRole")
+    roles = salesforce_held(sandbox, "OpportunityContactRole")
     for row in rows:
         mine = {(role["ContactId"], role["Role"]) for role in roles if role["OpportunityId"] == row["Id"]}
         nested = row["OpportunityContactRoles"]
@@ -142,16 +112,16 @@ def test_sub_selects(sandbox: Sandbox, client: httpx.Client) -> None:
     ],
 )  # fmt: skip
 def test_where(sandbox: Sandbox, client: httpx.Client, where: str, fits: Any) -> None:
-    accounts = {body["Id"]: body["Name"] for body in held(sandbox, "Account")}
+    accounts = {body["Id"]: body["Name"] for body in salesforce_held(sandbox, "Account")}
     fits = fits or (lambda c: "a" in accounts.get(c["AccountId"], "").lower())
     found = query(client, f"SELECT Id FROM Contact WHERE {where}")
-    expected = [body["Id"] for body in held(sandbox, "Contact") if fits(body)]
+    expected = [body["Id"] for body in salesforce_held(sandbox, "Contact") if fits(body)]
     assert ids(found) == expected
     assert found["totalSize"] == len(expected) > 0
 
 
 def test_order_limit_offset_and_count(sandbox: Sandbox, client: httpx.Client) -> None:
-    contacts = held(sandbox, "Contact")
+    contacts = salesforce_held(sandbox, "Contact")
     text = "select Id from Contact order by Rating__c desc nulls last, LastName, Id limit 20 offset 5"
     ordered = sorted(contacts, key=lambda c: (-(c["Rating__c"] or 0), c["LastName"], c["Id"]))
     assert ids(query(client, text)) == [body["Id"] for body in ordered[5:25]]
@@ -171,7 +141,7 @@ def test_ties_by_time_are_passed_by_id(sandbox: Sandbox, client: httpx.Client) -
     while page := ids(query(client, f"{text.format('2023-11-14T22:13:20Z', last)} LIMIT 20")):
         found += page
         last = page[-1]
-    assert found == sorted(body["Id"] for body in held(sandbox, "Contact"))
+    assert found == sorted(body["Id"] for body in salesforce_held(sandbox, "Contact"))
 
 
 @pytest.mark.parametrize(
@@ -213,5 +183,5 @@ def test_the_recycle_bin(sandbox: Sandbox, client: httpx.Client) -> None:
     assert query(client, text)["totalSize"] == 0
     assert query(client, text, "queryAll")["records"][0]["IsDeleted"] is True
     crm.clock.advance(16 * 86_400)
-    login(client)
+    emulated.log_in(client, sandbox, CRM)
     assert query(client, text, "queryAll")["totalSize"] == 0

@@ -5,48 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import emulated
 import httpx
 import pytest
+from emulated import salesforce_held
 
 from pipelines.sandbox.crms.salesforce.ids import looked_up, whole
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "salesforce", 150
 
 DATA = "/services/data/v60.0"
 PAIR = {"client_id": "salesforce-sandbox-client", "client_secret": "salesforce-sandbox-secret"}
-
-
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["salesforce"], size=150)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("salesforce").is_limited = False
-    kept.crm("salesforce").reset()
-    return kept
-
-
-@pytest.fixture
-def stranger(sandbox: Sandbox) -> httpx.Client:
-    return httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/salesforce")
-
-
-@pytest.fixture
-def client(stranger: httpx.Client) -> httpx.Client:
-    login(stranger)
-    return stranger
-
-
-def login(client: httpx.Client) -> None:
-    """Puts a fresh session into the client's headers."""
-    granted = client.post("/services/oauth2/token", data={"grant_type": "client_credentials"} | PAIR).json()
-    client.headers["Authorization"] = f"Bearer {granted['access_token']}"
-
-
-def held(sandbox: Sandbox, entity: str, where: str = "not deleted") -> list[dict[str, Any]]:
-    return [record.body for record in sandbox.crm("salesforce").store.select(entity, where)]
 
 
 def ids(answer: Any) -> list[str]:
@@ -109,7 +79,7 @@ def test_replication(sandbox: Sandbox, client: httpx.Client) -> None:
     """2.2: updated within 30 days, deleted within 15; seconds are dropped; too many ids are an error."""
     crm = sandbox.crm("salesforce")
     crm.clock.stop(1_800_000_030)
-    login(client)
+    emulated.log_in(client, sandbox, CRM)
     changed, gone = crm.store.select("Contact", limit=2)
     crm.edit(changed, {"Title": "Broker"})
     crm.remove(gone)
@@ -180,9 +150,9 @@ def test_describe(client: httpx.Client) -> None:
 
 def test_leads_and_conversion(sandbox: Sandbox) -> None:
     """2.2: `Lead (IsConverted, ConvertedContactId)`: a converted lead's person is a contact."""
-    contacts = {body["Id"] for body in held(sandbox, "Contact")}
-    leads = held(sandbox, "Lead")
+    contacts = {body["Id"] for body in salesforce_held(sandbox, "Contact")}
+    leads = salesforce_held(sandbox, "Lead")
     assert {lead["IsConverted"] for lead in leads} == {True, False}
     assert {lead["ConvertedContactId"] for lead in leads if lead["IsConverted"]} <= contacts
-    assert all(role["ContactId"] in contacts for role in held(sandbox, "OpportunityContactRole"))
-    assert all(body["LastName"] for body in held(sandbox, "Contact"))
+    assert all(role["ContactId"] in contacts for role in salesforce_held(sandbox, "OpportunityContactRole"))
+    assert all(body["LastName"] for body in salesforce_held(sandbox, "Contact"))

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "salesforce", 60
 
 DATA = "/services/data/v60.0"
 CONTACT, ROWS = f"{DATA}/sobjects/Contact", f"{DATA}/composite/sobjects"
-
-
-@pytest.fixture(scope="module")
-def kept() -> Sandbox:
-    return app(None, ["salesforce"], size=60)
-
-
-@pytest.fixture
-def sandbox(kept: Sandbox) -> Sandbox:
-    kept.crm("salesforce").reset()
-    return kept
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/salesforce") as client:
-        pair = {"client_id": "salesforce-sandbox-client", "client_secret": "salesforce-sandbox-secret"}
-        granted = client.post("/services/oauth2/token", data={"grant_type": "client_credentials"} | pair).json()
-        client.headers["Authorization"] = f"Bearer {granted['access_token']}"
-        yield client
 
 
 def create(client: httpx.Client, kind: str = "Contact", **fields: Any) -> str:

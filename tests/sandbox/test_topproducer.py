@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "topproducer", 400
 
 CREDENTIALS = {
     "grant_type": "client_credentials",
@@ -17,24 +17,6 @@ CREDENTIALS = {
     "client_secret": "topproducer-sandbox-secret",
 }
 BASE = "http://sandbox/topproducer/v2"
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["topproducer"], size=400)
-
-
-@pytest.fixture
-def stranger(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url=BASE) as client:
-        yield client
-
-
-@pytest.fixture
-def client(stranger: httpx.Client) -> httpx.Client:
-    token = stranger.post("authentication/oauth/authorize", json=CREDENTIALS).json()["access_token"]
-    stranger.headers["Authorization"] = f"Bearer {token}"
-    return stranger
 
 
 def test_the_environment_of_a_connection(sandbox: Sandbox) -> None:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "vaultre", 200
 
 BASE = "http://sandbox/vaultre/api/v1.3"
 KEYS = {"X-Api-Key": "vaultre-sandbox-key", "Authorization": "Bearer vaultre-sandbox-token"}
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["vaultre"], size=200)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url=BASE, headers=KEYS) as client:
-        yield client
 
 
 def everything(client: httpx.Client, url: str) -> list[dict[str, Any]]:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "vaultre", 400
 
 KEYS = {"X-Api-Key": "vaultre-sandbox-key", "Authorization": "Bearer vaultre-sandbox-token"}
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["vaultre"], size=400)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    base = "http://sandbox/vaultre/api/v1.3"
-    with httpx.Client(transport=HttpxTransport(sandbox), base_url=base, headers=KEYS) as client:
-        yield client
 
 
 def items(client: httpx.Client, path: str) -> list[dict[str, Any]]:

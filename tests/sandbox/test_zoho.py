@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
+import emulated
 import httpx
 import pytest
+from emulated import zoho_pages, zoho_refusal
 
 from pipelines.sandbox.clock import iso_seconds, parse_time
 from pipelines.sandbox.crms.zoho import oauth, schema
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "zoho", 60
 
 REFRESH = {
     "grant_type": "refresh_token", "refresh_token": oauth.REFRESH_TOKEN, "client_id": oauth.CLIENT_ID,
@@ -21,61 +24,20 @@ REFRESH = {
 MOUNT = "http://sandbox/zoho"
 
 
-def connect(sandbox: Sandbox) -> httpx.Client:
-    """A client that has logged in."""
-    client = httpx.Client(transport=HttpxTransport(sandbox), base_url=f"{MOUNT}/crm/v8")
-    token = client.post(f"{MOUNT}/oauth/v2/token", data=REFRESH).json()["access_token"]
-    client.headers["Authorization"] = f"Zoho-oauthtoken {token}"
-    return client
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["zoho"], size=60)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    client = connect(sandbox)
-    yield client
-    client.close()
-
-
 @pytest.fixture(scope="module")
 def large() -> Iterator[httpx.Client]:
     """A client of an organisation with more than 2,000 contacts, for reading only."""
-    client = connect(app(None, ["zoho"], size=3300))
+    client = emulated.client(emulated.emulated(CRM, 3300), CRM)
     yield client
     client.close()
-
-
-def pages(client: httpx.Client, module: str = "Contacts", **given: Any) -> list[dict[str, Any]]:
-    """Reads all pages by token."""
-    asked, found = {"fields": "id", **given}, list[dict[str, Any]]()
-    answered = client.get(module, params=asked)
-    while answered.status_code == 200:
-        body = answered.json()
-        found += body["data"]
-        if not body["info"]["more_records"]:
-            return found
-        answered = client.get(module, params=asked | {"page_token": body["info"]["next_page_token"]})
-    assert answered.status_code == 204, answered.text
-    return found
-
-
-def code(answered: httpx.Response) -> tuple[int, str]:
-    """Checks the shape of a refusal (3.6) and returns its status and code."""
-    assert set(answered.json()) == {"code", "details", "message", "status"}
-    assert answered.json()["status"] == "error"
-    return answered.status_code, answered.json()["code"]
 
 
 def test_fields_are_mandatory_from_v3_on(client: httpx.Client) -> None:
     """3.2: missing `fields` -> REQUIRED_PARAM_MISSING with param_name; over 50 -> LIMIT_EXCEEDED; v2 needs none."""
     refused = client.get("Contacts")
-    assert code(refused) == (400, "REQUIRED_PARAM_MISSING")
+    assert zoho_refusal(refused) == (400, "REQUIRED_PARAM_MISSING")
     assert refused.json()["details"] == {"param_name": "fields"}
-    assert code(client.get("Contacts", params={"fields": ",".join(f"F{n}" for n in range(51))})) == (
+    assert zoho_refusal(client.get("Contacts", params={"fields": ",".join(f"F{n}" for n in range(51))})) == (
         400,
         "LIMIT_EXCEEDED",
     )
@@ -87,7 +49,7 @@ def test_fields_are_mandatory_from_v3_on(client: httpx.Client) -> None:
 def test_the_fields_of_records(client: httpx.Client) -> None:
     """3.2, the samples: lookups and owners are objects, 19-digit ids, times with an offset and no milliseconds."""
     names = "Last_Name,Account_Name,Owner,Created_Time,Modified_Time,Nonsense"
-    found = pages(client, fields=names)
+    found = zoho_pages(client, fields=names)
     assert {frozenset(contact) for contact in found} == {frozenset(names.split(",")[:-1]) | {"id"}}
     one = next(contact for contact in found if contact["Account_Name"])
     assert set(one["Owner"]) == {"name", "id", "email"}
@@ -120,10 +82,10 @@ def test_page_numbers_end_at_2000_rows(large: httpx.Client) -> None:
 
 def test_page_tokens_go_to_the_end(large: httpx.Client) -> None:
     """3.2: one may page with tokens from the start; every record once."""
-    found = [contact["id"] for contact in pages(large)]
+    found = [contact["id"] for contact in zoho_pages(large)]
     assert len(found) == len(set(found)) > 2200
     assert found == sorted(found, reverse=True)
-    ascending = pages(large, sort_by="Modified_Time", sort_order="asc", fields="Modified_Time")
+    ascending = zoho_pages(large, sort_by="Modified_Time", sort_order="asc", fields="Modified_Time")
     times = [contact["Modified_Time"] for contact in ascending]
     assert times == sorted(times)
     assert len(times) == len(found)
@@ -139,14 +101,17 @@ def test_the_rules_of_page_tokens(sandbox: Sandbox, client: httpx.Client) -> Non
     }
     assert (info["sort_by"], info["sort_order"], info["previous_page_token"]) == ("id", "desc", None)
     token = {"page_token": info["next_page_token"]}
-    assert code(client.get("Contacts", params=asked | token | {"page": 2})) == (400, "AMBIGUITY_DURING_PROCESSING")
-    assert code(client.get("Contacts", params=asked | token | {"fields": "Email"})) == (400, "INVALID_DATA")
-    assert code(client.get("Deals", params=asked | token)) == (400, "INVALID_DATA")
+    assert zoho_refusal(client.get("Contacts", params=asked | token | {"page": 2})) == (
+        400,
+        "AMBIGUITY_DURING_PROCESSING",
+    )
+    assert zoho_refusal(client.get("Contacts", params=asked | token | {"fields": "Email"})) == (400, "INVALID_DATA")
+    assert zoho_refusal(client.get("Deals", params=asked | token)) == (400, "INVALID_DATA")
     second = client.get("Contacts", params=asked | token).json()["info"]
     first = client.get("Contacts", params=asked | {"page_token": second["previous_page_token"]}).json()
     assert (first["info"]["page"], first["data"]) == (1, client.get("Contacts", params=asked).json()["data"])
     sandbox.crm("zoho").clock.advance(86_401)
-    assert code(connect(sandbox).get("Contacts", params=asked | token)) == (400, "EXPIRED_VALUE")
+    assert zoho_refusal(emulated.client(sandbox, CRM).get("Contacts", params=asked | token)) == (400, "EXPIRED_VALUE")
 
 
 def test_the_last_page_has_no_token(client: httpx.Client) -> None:
@@ -157,7 +122,7 @@ def test_the_last_page_has_no_token(client: httpx.Client) -> None:
 @pytest.mark.parametrize("wrong", [{"per_page": 201}, {"page": 0}, {"sort_by": "Email"}, {"sort_order": "up"}])
 def test_wrong_parameters(client: httpx.Client, wrong: dict[str, Any]) -> None:
     """3.2: per_page at most 200; sort_by one of id, Created_Time, Modified_Time."""
-    assert code(client.get("Contacts", params={"fields": "id"} | wrong)) == (400, "INVALID_DATA")
+    assert zoho_refusal(client.get("Contacts", params={"fields": "id"} | wrong)) == (400, "INVALID_DATA")
 
 
 def test_nothing_is_204_without_a_body(client: httpx.Client) -> None:
@@ -175,7 +140,7 @@ def test_nothing_is_204_without_a_body(client: httpx.Client) -> None:
 @pytest.mark.parametrize("as_http", [False, True])
 def test_if_modified_since(sandbox: Sandbox, client: httpx.Client, as_http: bool) -> None:
     """3.2: only rows changed since; none -> 304 without a body; ISO-8601, or RFC-1123 in the wild."""
-    times = sorted(contact["Modified_Time"] for contact in pages(client, fields="Modified_Time"))
+    times = sorted(contact["Modified_Time"] for contact in zoho_pages(client, fields="Modified_Time"))
     middle = parse_time(times[len(times) // 2])
     iso = iso_seconds(middle)
     header = {"If-Modified-Since": formatdate(middle, usegmt=True) if as_http else iso.replace("Z", "+00:00")}
@@ -185,27 +150,30 @@ def test_if_modified_since(sandbox: Sandbox, client: httpx.Client, as_http: bool
     for path in ("Contacts?fields=id", "users"):
         answered = client.get(path, headers=now)
         assert (answered.status_code, answered.content) == (304, b"")
-    assert code(client.get("Contacts?fields=id", headers={"If-Modified-Since": "lately"})) == (400, "INVALID_DATA")
+    assert zoho_refusal(client.get("Contacts?fields=id", headers={"If-Modified-Since": "lately"})) == (
+        400,
+        "INVALID_DATA",
+    )
 
 
 def test_deleted_records(sandbox: Sandbox, client: httpx.Client) -> None:
     """3.2: /deleted?type=all|recycle|permanent (+If-Modified-Since); sixty days in the recycle bin."""
     crm = sandbox.crm("zoho")
-    one, two = (contact["id"] for contact in pages(client)[:2])
+    one, two = (contact["id"] for contact in zoho_pages(client)[:2])
     client.delete(f"Contacts/{one}")
-    assert one not in [contact["id"] for contact in pages(client)]
+    assert one not in [contact["id"] for contact in zoho_pages(client)]
     body = client.get("Contacts/deleted").json()
     assert set(body["data"][0]) == {"id", "display_name", "type", "deleted_by", "created_by", "deleted_time"}
     assert (body["data"][0]["id"], body["data"][0]["type"]) == (one, "recycle")
     assert client.get("Contacts/deleted", params={"type": "permanent"}).status_code == 204
     crm.clock.advance(61 * 86_400)
-    client = connect(sandbox)
+    client = emulated.client(sandbox, CRM)
     client.delete(f"Contacts/{two}")
     since = {"If-Modified-Since": iso_seconds(crm.clock.now() - 3600)}
     assert [row["id"] for row in client.get("Contacts/deleted", headers=since).json()["data"]] == [two]
     permanent = client.get("Contacts/deleted", params={"type": "permanent"}).json()["data"]
     assert [(row["id"], row["type"]) for row in permanent] == [(one, "permanent")]
-    assert code(client.get("Contacts/deleted", params={"type": "some"})) == (400, "INVALID_DATA")
+    assert zoho_refusal(client.get("Contacts/deleted", params={"type": "some"})) == (400, "INVALID_DATA")
 
 
 def test_users_have_their_own_key(client: httpx.Client) -> None:
@@ -227,15 +195,15 @@ def test_users_have_their_own_key(client: httpx.Client) -> None:
 def test_wrong_paths(sandbox: Sandbox, client: httpx.Client) -> None:
     """3.6: 400 INVALID_MODULE with resource_path_index, 403 NO_PERMISSION, 404 INVALID_URL_PATTERN, 405."""
     refused = client.get("Nothing", params={"fields": "id"})
-    assert code(refused) == (400, "INVALID_MODULE")
+    assert zoho_refusal(refused) == (400, "INVALID_MODULE")
     assert refused.json()["message"] == "the module name given seems to be invalid"
     assert refused.json()["details"] == {"resource_path_index": 0}
-    assert code(client.get(f"{MOUNT}/crm/v9/Contacts")) == (404, "INVALID_URL_PATTERN")
-    assert code(client.get(f"{MOUNT}/crm/v8/a/b/c/d")) == (404, "INVALID_URL_PATTERN")
-    assert code(client.patch("Contacts")) == (405, "METHOD_NOT_ALLOWED")
-    assert code(client.get("Contacts/abc")) == (400, "INVALID_DATA")
+    assert zoho_refusal(client.get(f"{MOUNT}/crm/v9/Contacts")) == (404, "INVALID_URL_PATTERN")
+    assert zoho_refusal(client.get(f"{MOUNT}/crm/v8/a/b/c/d")) == (404, "INVALID_URL_PATTERN")
+    assert zoho_refusal(client.patch("Contacts")) == (405, "METHOD_NOT_ALLOWED")
+    assert zoho_refusal(client.get("Contacts/abc")) == (400, "INVALID_DATA")
     sandbox.crm("zoho").switches["forbidden_modules"] = ["Deals"]
-    assert code(client.get("Deals", params={"fields": "id"})) == (403, "NO_PERMISSION")
+    assert zoho_refusal(client.get("Deals", params={"fields": "id"})) == (403, "NO_PERMISSION")
 
 
 def test_metadata(client: httpx.Client) -> None:
@@ -244,7 +212,7 @@ def test_metadata(client: httpx.Client) -> None:
     assert set(modules) == set(schema.MODULES)
     assert client.get("settings/modules/Deals").json()["modules"] == [modules["Deals"]]
     fields = client.get("settings/fields", params={"module": "Contacts"}).json()["fields"]
-    contact = client.get(f"Contacts/{pages(client)[0]['id']}").json()["data"][0]
+    contact = client.get(f"Contacts/{zoho_pages(client)[0]['id']}").json()["data"][0]
     assert {field["api_name"] for field in fields} == set(contact) - {"$approval_state"}
-    assert code(client.get("settings/fields")) == (400, "REQUIRED_PARAM_MISSING")
-    assert code(client.get("settings/fields", params={"module": "No"})) == (400, "INVALID_MODULE")
+    assert zoho_refusal(client.get("settings/fields")) == (400, "REQUIRED_PARAM_MISSING")
+    assert zoho_refusal(client.get("settings/fields", params={"module": "No"})) == (400, "INVALID_MODULE")

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+import emulated
 import httpx
 import pytest
+from emulated import zoho_refusal
 
 from pipelines.sandbox.clock import parse_time
 from pipelines.sandbox.crms.zoho import oauth
 from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "zoho", 60
 
 REFRESH = {
     "grant_type": "refresh_token", "refresh_token": oauth.REFRESH_TOKEN, "client_id": oauth.CLIENT_ID,
     "client_secret": oauth.CLIENT_SECRET,
 }  # fmt: skip
 MOUNT = "http://sandbox/zoho"
-
-
-def connect(sandbox: Sandbox) -> httpx.Client:
-    """A client that has logged in."""
-    client = httpx.Client(transport=HttpxTransport(sandbox), base_url=f"{MOUNT}/crm/v8")
-    token = client.post(f"{MOUNT}/oauth/v2/token", data=REFRESH).json()["access_token"]
-    client.headers["Authorization"] = f"Zoho-oauthtoken {token}"
-    return client
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["zoho"], size=60)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    client = connect(sandbox)
-    yield client
-    client.close()
-
-
-def code(answered: httpx.Response) -> tuple[int, str]:
-    """Checks the shape of a refusal (3.6) and returns its status and code."""
-    assert set(answered.json()) == {"code", "details", "message", "status"}
-    assert answered.json()["status"] == "error"
-    return answered.status_code, answered.json()["code"]
 
 
 @pytest.mark.parametrize("where", ["data", "params"])
@@ -85,9 +60,9 @@ def test_tokens_end_and_schemes(sandbox: Sandbox, client: httpx.Client) -> None:
     assert parse_time(answered.headers["x-accesstoken-reset"]) > sandbox.crm("zoho").clock.now()
     sandbox.crm("zoho").clock.advance(3601)
     refused = client.get("users")
-    assert code(refused) == (401, "INVALID_TOKEN")
+    assert zoho_refusal(refused) == (401, "INVALID_TOKEN")
     assert refused.json()["message"] == "invalid oauth token"
-    assert code(client.get("users", headers={"Authorization": ""})) == (401, "AUTHENTICATION_FAILURE")
+    assert zoho_refusal(client.get("users", headers={"Authorization": ""})) == (401, "AUTHENTICATION_FAILURE")
 
 
 def test_the_data_centre_says_where_the_api_is(sandbox: Sandbox, client: httpx.Client) -> None:
@@ -96,7 +71,7 @@ def test_the_data_centre_says_where_the_api_is(sandbox: Sandbox, client: httpx.C
     domain = client.post(f"{MOUNT}/oauth/v2/token", data=REFRESH).json()["api_domain"]
     assert domain == f"{MOUNT}/eu"
     assert client.get(f"{domain}/crm/v8/users").status_code == 200
-    assert code(client.get("users")) == (401, "INVALID_TOKEN")
+    assert zoho_refusal(client.get("users")) == (401, "INVALID_TOKEN")
 
 
 def test_credits(sandbox: Sandbox, client: httpx.Client) -> None:
@@ -108,7 +83,7 @@ def test_credits(sandbox: Sandbox, client: httpx.Client) -> None:
     eleven = {"data": [{"Last_Name": f"N{n}"} for n in range(11)]}
     assert client.post("Contacts", json=eleven).headers["X-API-CREDITS-REMAINING"] == "2"
     refused = client.get("Contacts", params={"fields": "id", "cvid": "1"})
-    assert code(refused) == (429, "TOO_MANY_REQUESTS")
+    assert zoho_refusal(refused) == (429, "TOO_MANY_REQUESTS")
     assert not [name for name in refused.headers if name.startswith("x-ratelimit") or name == "retry-after"]
     crm.clock.advance(86_401)
-    assert connect(sandbox).get("users").status_code == 200
+    assert emulated.client(sandbox, CRM).get("users").status_code == 200

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import httpx
 import pytest
+from emulated import zoho_pages, zoho_refusal
 
 from pipelines.sandbox.clock import parse_time
 from pipelines.sandbox.crms.zoho import oauth
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.server import Sandbox
+
+CRM, PEOPLE = "zoho", 60
 
 REFRESH = {
     "grant_type": "refresh_token", "refresh_token": oauth.REFRESH_TOKEN, "client_id": oauth.CLIENT_ID,
@@ -20,50 +19,9 @@ REFRESH = {
 MOUNT = "http://sandbox/zoho"
 
 
-def connect(sandbox: Sandbox) -> httpx.Client:
-    """A client that has logged in."""
-    client = httpx.Client(transport=HttpxTransport(sandbox), base_url=f"{MOUNT}/crm/v8")
-    token = client.post(f"{MOUNT}/oauth/v2/token", data=REFRESH).json()["access_token"]
-    client.headers["Authorization"] = f"Zoho-oauthtoken {token}"
-    return client
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["zoho"], size=60)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    client = connect(sandbox)
-    yield client
-    client.close()
-
-
-def pages(client: httpx.Client, module: str = "Contacts", **given: Any) -> list[dict[str, Any]]:
-    """Reads all pages by token."""
-    asked, found = {"fields": "id", **given}, list[dict[str, Any]]()
-    answered = client.get(module, params=asked)
-    while answered.status_code == 200:
-        body = answered.json()
-        found += body["data"]
-        if not body["info"]["more_records"]:
-            return found
-        answered = client.get(module, params=asked | {"page_token": body["info"]["next_page_token"]})
-    assert answered.status_code == 204, answered.text
-    return found
-
-
-def code(answered: httpx.Response) -> tuple[int, str]:
-    """Checks the shape of a refusal (3.6) and returns its status and code."""
-    assert set(answered.json()) == {"code", "details", "message", "status"}
-    assert answered.json()["status"] == "error"
-    return answered.status_code, answered.json()["code"]
-
-
 def test_search(sandbox: Sandbox, client: httpx.Client) -> None:
     """3.2: /search?criteria=(Email:equals:a@b.c)|email=|phone=|word=."""
-    everybody = pages(client, fields="Last_Name,Email,Rating,Mobile,Owner,Modified_Time")
+    everybody = zoho_pages(client, fields="Last_Name,Email,Rating,Mobile,Owner,Modified_Time")
     one = next(contact for contact in everybody if contact["Email"] and contact["Mobile"] and contact["Rating"])
     owner, cut = one["Owner"]["id"], one["Modified_Time"]
     for asked, fits in (
@@ -93,7 +51,7 @@ def test_search(sandbox: Sandbox, client: httpx.Client) -> None:
      ({"criteria": "(Rating:equals:many)"}, "INVALID_DATA"), ({"criteria": "(Email:equals:a)b"}, "INVALID_QUERY")],
 )  # fmt: skip
 def test_wrong_searches(client: httpx.Client, asked: dict[str, str], refusal: str) -> None:
-    assert code(client.get("Contacts/search", params=asked)) == (400, refusal)
+    assert zoho_refusal(client.get("Contacts/search", params=asked)) == (400, refusal)
 
 
 def test_values_of_criteria_are_escaped(client: httpx.Client) -> None:
@@ -110,7 +68,7 @@ def query(client: httpx.Client, text: str) -> httpx.Response:
 
 def test_coql(client: httpx.Client) -> None:
     """3.2: select ... from ... where ... order by ... limit 0, 200; 204 where nothing fits."""
-    deals = pages(client, "Deals", fields="Deal_Name,Amount,Stage,Contact_Name,Modified_Time")
+    deals = zoho_pages(client, "Deals", fields="Deal_Name,Amount,Stage,Contact_Name,Modified_Time")
     early, selected = ("Offer", "Showing"), "select Deal_Name, Contact_Name.id from Deals"
     for where, fits in (
         ("Amount > 500000 and Stage != 'Offer'", lambda d: (d["Amount"] or 0) > 5e5 and d["Stage"] != "Offer"),
@@ -142,4 +100,4 @@ def test_coql(client: httpx.Client) -> None:
      ("select id from Deals where (id is null", "SYNTAX_ERROR"), ("select ' from Deals", "SYNTAX_ERROR")],
 )  # fmt: skip
 def test_wrong_queries(client: httpx.Client, text: str, refusal: str) -> None:
-    assert code(query(client, text)) == (400, refusal)
+    assert zoho_refusal(query(client, text)) == (400, refusal)

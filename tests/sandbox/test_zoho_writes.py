@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
+import emulated
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sandbox.clock import iso_seconds, parse_time
-from pipelines.sandbox.crms.zoho import oauth, schema
-from pipelines.sandbox.inside import HttpxTransport
-from pipelines.sandbox.server import Sandbox, app
+from pipelines.sandbox.crms.zoho import schema
+from pipelines.sandbox.server import Sandbox
 
-
-def connect(sandbox: Sandbox) -> httpx.Client:
-    """A client that has logged in."""
-    client = httpx.Client(transport=HttpxTransport(sandbox), base_url="http://sandbox/zoho/crm/v8")
-    proof = {"client_id": oauth.CLIENT_ID, "client_secret": oauth.CLIENT_SECRET, "refresh_token": oauth.REFRESH_TOKEN}
-    granted = client.post("http://sandbox/zoho/oauth/v2/token", data=proof | {"grant_type": "refresh_token"}).json()
-    client.headers["Authorization"] = f"Zoho-oauthtoken {granted['access_token']}"
-    return client
-
-
-@pytest.fixture
-def sandbox() -> Sandbox:
-    return app(None, ["zoho"], size=40)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    client = connect(sandbox)
-    yield client
-    client.close()
+CRM, PEOPLE = "zoho", 40
 
 
 def send(client: httpx.Client, path: str, *rows: Any, method: str = "POST", **more: Any) -> httpx.Response:
@@ -256,21 +236,13 @@ def test_contact_roles(client: httpx.Client) -> None:
 
 
 def test_the_seed_has_contact_roles() -> None:
-    client = connect(app(None, ["zoho"], size=150))
+    client = emulated.client(emulated.emulated(CRM, 150), CRM)
     deals = client.get("Deals", params={"fields": "Contact_Name"}).json()["data"]
     found = [client.get(f"Deals/{deal['id']}/Contact_Roles").json()["data"] for deal in deals]
     assert all(
         deal["Contact_Name"]["id"] in [row["id"] for row in rows] for deal, rows in zip(deals, found, strict=True)
     )
     assert {row["Contact_Role"]["name"] for rows in found for row in rows} >= {"Client", "Partner"}
-
-
-@pytest.fixture(scope="module")
-def lasting() -> Iterator[httpx.Client]:
-    """A client of one sandbox for all examples."""
-    client = connect(app(None, ["zoho"], size=10))
-    yield client
-    client.close()
 
 
 @given(
