@@ -29,7 +29,7 @@ def forget(
     """Erase a person here: history, warehouse, ledger, published files, search. What the CRMs hold stays there.
 
     A keyed hash of each record is kept, so that the next pull does not bring the person back. Backups that were made
-    before still hold them.
+    before still hold them, until they are restored. Other records that speak of them are listed, and stay as they are.
     """
     from pipelines.commands.forgetting import forget as erase
 
@@ -43,9 +43,17 @@ def forget(
         print(str(stopped), file=sys.stderr)
         raise typer.Exit(stopped.exit_code) from None
     if as_json:
-        counted = {"records": len(found.records), "versions": found.versions, "rows": found.rows}  # and nobody's id
+        counted: dict[str, object] = {"mentions": found.mentions}
+        counted |= {"records": len(found.records), "versions": found.versions, "rows": found.rows}  # and nobody's id
         print(json.dumps({"exit_code": int(found.code), "messages": found.messages, **counted}))
     else:
         print(f"erased {', '.join(found.records)}: {found.versions} versions, {found.rows} rows of the state")
-        print("\n".join(found.messages), end="\n" if found.messages else "")
+        print("".join(f"{line}\n" for line in [*found.messages, *_told(found.mentions)]), end="")
     raise typer.Exit(found.code)
+
+
+def _told(mentions: list[str]) -> list[str]:
+    if not mentions:
+        return []
+    said = f"{len(mentions)} other records still say their name, e-mail address or telephone number:"
+    return [said, *(f"  {one}" for one in mentions)]

@@ -11,14 +11,16 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.commands import deriving, rest
 from pipelines.commands.exits import Exit, Stop
+from pipelines.commands.mentions import mentions
 from pipelines.commands.owners import service_in
 from pipelines.connections.locks import lock
 from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project
+from pipelines.mapping.load import load_schemas
 
 if TYPE_CHECKING:
     from pipelines.state.database import State
@@ -30,13 +32,17 @@ PURPOSE = "forgetting a person"
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was erased: source records by connection, versions of them, rows of the state."""
+    """What was erased: source records by connection, versions of them, rows of the state.
+
+    `mentions`: other records that still speak of the person, `<connection>:<entity>/<id>`.
+    """
 
     golden_ids: list[str]
     records: list[str]
     versions: int
     rows: int
     messages: list[str]
+    mentions: list[str]
     code: Exit
 
 
@@ -64,7 +70,9 @@ def forget(project: Project, owner: Owner, which: str, entity: str = "contacts")
             said = f"owner {owner.name} has no {entity} {which!r}; give an id of unified.{entity}, or <connection>:<id>"
             raise Stop(Exit.WRONG_SETTINGS, said)
         everybody = [one for one in (begun, person) if one is not None]
-        versions, rows = _erase(owner, state, everybody)
+        versions, rows = _erase(project, owner, state, everybody)
+        gone = {f"{name}:{one.entity}/{source_id}" for one in everybody for name, source_id in one.records}
+        mentioned = [record for record in _mentioned(owner) if record not in gone]
         report, code = deriving.derive_anew(project, owner, state)
         deriving.drop_published(owner, but_current=code is Exit.DONE)
     refresh(owner)
@@ -73,10 +81,10 @@ def forget(project: Project, owner: Owner, which: str, entity: str = "contacts")
     if code is not Exit.DONE:
         messages.append("what was published held the person, so it was removed; the next good run publishes again")
     ids, keys = {i for one in everybody for i in one.golden_ids}, {k for one in everybody for k in one.record_keys}
-    return Forgotten(sorted(ids), sorted(keys), versions, rows, messages, code)
+    return Forgotten(sorted(ids), sorted(keys), versions, rows, messages, mentioned, code)
 
 
-def _erase(owner: Owner, state: State, people: list[Person]) -> tuple[int, int]:
+def _erase(project: Project, owner: Owner, state: State, people: list[Person]) -> tuple[int, int]:
     """Versions and rows that were deleted."""
     from pipelines.state.erasing import erase, forget_identity, remember
 
@@ -85,8 +93,9 @@ def _erase(owner: Owner, state: State, people: list[Person]) -> tuple[int, int]:
         for name in _at_work(owner, people):
             held.enter_context(lock(owner, name, PURPOSE, wait_seconds=WAIT_SECONDS))
         rest.disturb(owner)
+        schemas = load_schemas(project.schemas)
         for person in people:
-            _write_note(owner, person)
+            _write_note(owner, person, [*_mentioned(owner), *mentions(owner, person, schemas[person.entity])])
             remember(state, person)
             versions += _erase_raw(owner, person)
             rows += erase(state, person) + _erase_webhooks(owner, person) + forget_identity(state, person)
@@ -97,19 +106,32 @@ def _note(owner: Owner) -> Path:
     return owner.root / "forgetting.json"
 
 
-def _write_note(owner: Owner, person: Person) -> None:
+def _write_note(owner: Owner, person: Person, mentioned: list[str]) -> None:
     """Who is being forgotten, until it is done: after a kill nothing else knows which records they had."""
-    said = {"entity": person.entity, "golden_ids": sorted(person.golden_ids), "records": sorted(person.records)}
+    said = {
+        "entity": person.entity, "golden_ids": sorted(person.golden_ids), "records": sorted(person.records),
+        "mentions": sorted(set(mentioned)),
+    }  # fmt: skip
     with open(_note(owner), "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         json.dump(said, file)
+
+
+def _noted(owner: Owner) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(_note(owner).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _mentioned(owner: Owner) -> list[str]:
+    return [str(one) for one in (_noted(owner) or {}).get("mentions", [])]
 
 
 def _read_note(owner: Owner) -> Person | None:
     from pipelines.state.erasing import Person
 
-    try:
-        said = json.loads(_note(owner).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    said = _noted(owner)
+    if said is None:
         return None
     records = frozenset((str(name), str(source_id)) for name, source_id in said["records"])
     return Person(said["entity"], frozenset(said["golden_ids"]), records)

@@ -114,7 +114,8 @@ def test_what_is_there_is_moved_aside_and_not_lost(project: Project, tmp_path: P
             assert old.execute("select golden_id from pins").fetchall() == [("changed since",)]
     else:
         with open_state(ann) as state, state.write() as connection:
-            found = "select nspname from pg_namespace where starts_with(nspname, 'before_') and right(nspname, 10) = '_owner_ann' order by 1 desc"
+            found = """select nspname from pg_namespace
+                where starts_with(nspname, 'before_') and right(nspname, 10) = '_owner_ann' order by 1 desc"""
             schema = connection.exec_driver_sql(found).scalar()
             kept = connection.exec_driver_sql(f'select golden_id from "{schema}".pins').scalars().all()
         assert kept == ["changed since"]
