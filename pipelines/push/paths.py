@@ -27,6 +27,10 @@ def put(record: dict[str, Any], path: str, value: Any) -> None:
     if len(parts) == 1:
         record[parts[0]] = value
         return
+    outer = record.get(parts[0])
+    if len(parts) == 2 and isinstance(outer, dict):  # by far the most
+        outer[parts[1]] = value
+        return
     place: Any = record
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         fresh: Any = value if following is None else [] if following.isdigit() else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.mapping.language import Batch, Entity, Push, Request
@@ -140,9 +140,9 @@ class Sender:
             return Result("done", unit.source_id, http_status=problem.status)
         failed = self.refused(problem, unit.source_id)
         if isinstance(problem, OutcomeUnknownError):
-            return replace(failed, status=UNKNOWN)
+            return failed._replace(status=UNKNOWN)
         may_be_done = isinstance(problem, CrmUnreachable) and problem.status is None
-        return replace(failed, status="open") if may_be_done and unit.intent.action != "create" else failed
+        return failed._replace(status="open") if may_be_done and unit.intent.action != "create" else failed
 
     def refused(self, problem: CrmError, source_id: str | None) -> Result:
         """The result of a call that failed; notes what makes every further call useless."""

@@ -68,13 +68,16 @@ def _shaper(shape: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
         return lambda member: member["fields"] if "fields" in member else member.get("value", member.get("id"))
     if "$fields" in _leaves(shape):
         return lambda member: _shape(shape, member)
+    if all(isinstance(value, str) and value.startswith("$") for value in shape.values()):
+        named = [(key, value[1:]) for key, value in shape.items()]
+        return lambda member: {**{key: member.get(name) for key, name in named}, **member.get("fields", {})}
     return lambda member: {**_shape(shape, member), **member.get("fields", {})}
 
 
 def _shape(shape: Any, member: Mapping[str, Any]) -> Any:
     if isinstance(shape, str) and shape.startswith("$"):
         return member.get(shape[1:])
-    if isinstance(shape, Mapping):
+    if isinstance(shape, dict):
         return {key: _shape(value, member) for key, value in shape.items()}
     return [_shape(value, member) for value in shape] if isinstance(shape, list) else shape
 

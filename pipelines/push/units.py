@@ -6,8 +6,8 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from pipelines.state.intents import Change, Intent
 MICROSECONDS = 1_000_000
 
 
-@dataclass
+@dataclass(slots=True)
 class Unit:
     """One record on its way.
 
@@ -43,11 +43,14 @@ class Unit:
     unknown: dict[str, str] = field(default_factory=dict)
     current: Any = None
     holds: Mapping[str, str | None] = field(default_factory=dict)
+    _values: dict[str, Any] | None = None
 
-    @cached_property
+    @property
     def values(self) -> dict[str, Any]:
         """Canonical values to be written, by field."""
-        return values_of({change.field: change.new for change in self.intent.changes})
+        if self._values is None:
+            self._values = values_of({change.field: change.new for change in self.intent.changes})
+        return self._values
 
     @property
     def before(self) -> dict[str, str | None]:
@@ -55,8 +58,7 @@ class Unit:
         return {change.field: change.old for change in self.intent.changes}
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What became of a unit. `status` as in state; `open` leaves the intent to be settled later.
 
     `record` is the CRM's record after the write, or the part of it that was shown; `again_at_once` does not count as
@@ -75,9 +77,6 @@ class Result:
 class _Row(NamedTuple):
     """What of a plan's row goes into a unit; moments in microseconds."""
 
-    connection: str
-    entity: str
-    action: str
     golden_id: str
     record_key: str | None
     source_id: str | None
@@ -92,35 +91,30 @@ class _Row(NamedTuple):
 
 
 def units_of(rows: pa.Table, run_id: str) -> Iterator[Unit]:
-    """The units of a plan's rows, which stand record by record.
+    """The units of a plan's rows, which are of one entity and action and stand record by record.
 
     The rows leave Arrow column by column: a dictionary for each would take longer than all the rest of a push.
     """
-    token = secrets.token_hex(8)
-    for number, (_, group) in enumerate(groupby(_rows(rows), key=lambda row: (row.golden_id, row.record_key))):
-        yield _unit(list(group), run_id, f"{token}-{number:x}")
+    if rows.num_rows == 0:
+        return
+    what = tuple(rows[name][0].as_py() for name in ("connection", "entity", "action"))
+    prefix = f"{run_id}-{secrets.token_hex(8)}"
+    for number, (_, group) in enumerate(groupby(_rows(rows), key=itemgetter(0, 1))):
+        yield _unit(list(group), run_id, f"{prefix}-{number:x}", what)
 
 
 def _rows(rows: pa.Table) -> Iterator[_Row]:
-    for batch in rows.select(list(_Row._fields)).to_batches(max_chunksize=10_000):
+    for batch in rows.select(list(_Row._fields)).to_batches(max_chunksize=3_000):
         plain = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in batch.columns)
         yield from map(_Row._make, zip(*(column.to_pylist() for column in plain), strict=True))
 
 
-def _unit(rows: list[_Row], run_id: str, name: str) -> Unit:
+def _unit(rows: list[_Row], run_id: str, name: str, what: tuple[str, str, str]) -> Unit:
     first = rows[0]
+    changes = tuple([Change(row.field, row.old, row.new, row.since) for row in rows if row.field])
     intent = Intent(
-        intent_id=f"{run_id}-{name}",
-        run_id=run_id,
-        connection=first.connection,
-        entity=first.entity,
-        action=first.action,
-        golden_id=first.golden_id,
-        record_key=first.record_key,
-        changes=tuple(Change(row.field, row.old, row.new, row.since) for row in rows if row.field),
-        fingerprint=first.fingerprint,
-        attempt=first.attempt,
-    )
+        name, run_id, *what, first.golden_id, first.record_key, changes, first.fingerprint, first.attempt,
+    )  # fmt: skip
     held = {row.field: row.golden for row in rows if row.field and row.golden is not None}
     return Unit(intent, first.source_id, first.modified_at, holds=held)
 

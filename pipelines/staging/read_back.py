@@ -19,6 +19,29 @@ from pipelines.warehouse.models import ident
 
 MOMENT = pa.timestamp("us", tz="UTC")
 SOURCE = "read_back_records"
+GIVEN = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("id", pa.string()),
+        ("hash", pa.string()),
+        ("modified", pa.string()),
+        ("deleted", pa.bool_()),
+        ("seen", MOMENT),
+        ("record", pa.string()),
+        ("first_seen", MOMENT),
+        ("first_modified", pa.string()),
+    ]
+)
+
+
+class _Given:
+    """What is to be read, as DuckDB asks for it at each execution of a query."""
+
+    def __init__(self) -> None:
+        self.table = GIVEN.empty_table()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
 
 
 class RecordReader:
@@ -34,10 +57,10 @@ class RecordReader:
         self._con = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
         self._con.execute("SET TimeZone = 'UTC'")
         self._con.execute("CREATE SCHEMA staging")
-        self._con.execute(
-            f"CREATE TABLE {SOURCE} (line BIGINT, id VARCHAR, hash VARCHAR, modified VARCHAR, deleted BOOLEAN, "
-            "seen TIMESTAMPTZ, record JSON, first_seen TIMESTAMPTZ, first_modified VARCHAR)"
-        )
+        # Not a table: a query that reads one is planned anew each time, longer than it takes to read a hundred records.
+        self._given = _Given()
+        self._con.register("given_records", self._given)
+        self._con.execute(f"CREATE VIEW {SOURCE} AS SELECT * REPLACE (record::JSON AS record) FROM given_records")
         self._con.execute("CREATE TABLE staging.phone_numbers (raw VARCHAR, region VARCHAR, e164 VARCHAR)")
         self._sql: dict[tuple[str, frozenset[str] | None], tuple[str | None, str]] = {}
 
@@ -53,10 +76,7 @@ class RecordReader:
                 `absent_fields` and `unreadable_fields` then speak of these alone.
         """
         phones, query = self._rendered(entity, None if fields is None else frozenset(fields))
-        self._con.execute(f"DELETE FROM {SOURCE}")
-        self._con.register("given_records", self._given(entity, records))
-        self._con.execute(f"INSERT INTO {SOURCE} SELECT * FROM given_records")
-        self._con.unregister("given_records")
+        self._given.table = _as_table(records, self._connection.mapping.entities[entity].modified)
         if phones is not None:
             region = self._connection.wire.phone_region
             parse_phones(self._con, phones, region, remembered="staging.phone_numbers")
@@ -94,23 +114,15 @@ class RecordReader:
         some = dict(list(schema.fields.items())[:1])  # a table has at least one column
         return schema.model_copy(update={"fields": wanted or some})
 
-    def _given(self, entity: str, records: Sequence[Any]) -> pa.Table:
-        modified = self._connection.mapping.entities[entity].modified
-        number, none = len(records), pa.nulls(len(records), MOMENT)
-        times = [_at(record, modified) if modified else None for record in records]
-        return pa.table(
-            {
-                "line": pa.array(range(number), pa.int64()),
-                "id": pa.array([str(place) for place in range(number)], pa.string()),
-                "hash": pa.array([""] * number, pa.string()),
-                "modified": pa.array(times, pa.string()),
-                "deleted": pa.array([False] * number, pa.bool_()),
-                "seen": none,
-                "record": pa.array([orjson.dumps(record).decode() for record in records], pa.string()),
-                "first_seen": none,
-                "first_modified": pa.array(times, pa.string()),
-            }
-        )
+
+def _as_table(records: Sequence[Any], modified: str | None) -> pa.Table:
+    number = len(records)
+    lines, none = pa.array(range(number), pa.int64()), pa.nulls(number, MOMENT)
+    times = pa.array([_at(record, modified) if modified else None for record in records], pa.string())
+    texts = pa.array([orjson.dumps(record).decode() for record in records], pa.string())
+    nothing, no = pa.array([""] * number, pa.string()), pa.array([False] * number, pa.bool_())
+    columns = [lines, lines.cast(pa.string()), nothing, times, no, none, texts, none, times]
+    return pa.Table.from_arrays(columns, schema=GIVEN)
 
 
 def _at(record: Any, path: str) -> str | None:

@@ -32,7 +32,7 @@ class Change(NamedTuple):
     since: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Intent:
     """One write to one record. `extra` holds what settling it after a crash needs (such as the keys of a search)."""
 
@@ -55,7 +55,7 @@ def open_all(state: State, fresh: Sequence[Intent]) -> None:
     """Writes the intents down, with this moment as theirs; when it returns they are on disk and calls may go out."""
     now = now_us()
     for one in fresh:
-        object.__setattr__(one, "sent_at", now)
+        one.sent_at = now
     with state.write() as connection:
         _supersede(connection, fresh)
         rows.insert(connection, intents, [_row(one, now) for one in fresh], _NAMES)

@@ -7,7 +7,7 @@ each field of each record: a value that reads like one of them is our own, not a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,10 +19,11 @@ from pipelines.state.intents import Change, Intent
 from pipelines.state.push_tables import conflicts, created, echoes, intents, ledger
 
 SUCCEEDED = ("done", "adopted")
+CLOSED = 1000
+"""Intents that one statement closes at most."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an intent.
 
     `read_back` holds, for each field, the canonical value (JSON) that the CRM kept; `left_out` says of fields that were
@@ -37,9 +38,9 @@ class Outcome:
     correlation_id: str | None = None
     next_attempt_at: int | None = None
     tries: int | None = None
-    read_back: Mapping[str, str | None] = field(default_factory=dict)
+    read_back: Mapping[str, str | None] = MappingProxyType({})
     has_read_back: bool = False
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
 class Conflict(NamedTuple):
@@ -150,16 +151,25 @@ _ECHO = (
 
 
 def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> None:
-    plain = ("status", "http_status", "error", "correlation_id", "next_attempt_at")
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    sets = ", ".join(f"{name} = {mark}" for name in (*plain, "record_key", "attempt", "settled_at"))
-    values = []
+    """Closes the intents: those that ended alike in one statement, of which there is one for each answer of a batch."""
+    told = ("status", "http_status", "error", "correlation_id", "next_attempt_at", "attempt", "record_key")
+    alike: dict[tuple[Any, ...], list[str]] = {}
     for one in outcomes:
         tries = one.intent.attempt if one.tries is None else one.tries
-        told = [getattr(one, name) for name in plain]
-        values.append((*told, one.record_key or one.intent.record_key, tries, now, one.intent.intent_id))
-    if values:
-        connection.exec_driver_sql(f"UPDATE intents SET {sets} WHERE intent_id = {mark}", values)
+        ended = (*(getattr(one, name) for name in told[:5]), tries, one.record_key if _is_news(one) else None)
+        alike.setdefault(ended, []).append(one.intent.intent_id)
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    sets = ", ".join(f"{name} = {mark}" for name in told[:6])
+    head = f"UPDATE intents SET {sets}, record_key = coalesce({mark}, record_key), settled_at = {mark} WHERE intent_id"
+    for ended, ids in alike.items():
+        for start in range(0, len(ids), CLOSED):
+            some = ids[start : start + CLOSED]
+            marks = ", ".join([mark] * len(some))
+            connection.exec_driver_sql(f"{head} IN ({marks})", (*ended, now, *some))
+
+
+def _is_news(one: Outcome) -> bool:
+    return one.record_key is not None and one.record_key != one.intent.record_key
 
 
 def _lines(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:

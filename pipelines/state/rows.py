@@ -6,6 +6,7 @@ A million rows take seconds, so rows go through the driver's own executemany, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 CHUNK = 50_000
+BLOCK = 50
+"""Rows of one statement, where a statement that holds several is faster."""
 MOMENT = pa.timestamp("us", tz="UTC")
 
 
@@ -24,9 +27,6 @@ def is_moment(column: sa.Column[Any]) -> bool:
     return isinstance(column.type, sa.BigInteger) and (
         column.name.endswith(("_at", "since")) or column.name in _MOMENTS
     )
-
-
-_MOMENTS = {"at", "until"}
 
 
 def arrow_schema(columns: Sequence[sa.Column[Any]]) -> pa.Schema:
@@ -98,10 +98,17 @@ def conflict(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -
 
 def _run(connection: sa.Connection, head: str, rows: Iterable[Sequence[Any]], width: int, tail: str = "") -> None:
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    statement = f"{head} VALUES ({', '.join([mark] * width)}){tail}"
-    values = [tuple(row) for row in rows]
-    if values:
-        connection.exec_driver_sql(statement, values)
+    one = f"({', '.join([mark] * width)})"
+    left = [tuple(row) for row in rows]
+    if connection.dialect.name == "sqlite":
+        # the driver gives its thread's turn away at every statement, and may wait long for the next one
+        block = f"{head} VALUES {', '.join([one] * BLOCK)}{tail}"
+        whole = len(left) - len(left) % BLOCK
+        for start in range(0, whole, BLOCK):
+            connection.exec_driver_sql(block, tuple(chain.from_iterable(left[start : start + BLOCK])))
+        left = left[whole:]
+    if left:
+        connection.exec_driver_sql(f"{head} VALUES {one}{tail}", left)
 
 
 def _list(connection: sa.Connection, names: Sequence[str]) -> str:

@@ -7,22 +7,20 @@ name; a new shape is a new function in READERS.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 NOT_MENTIONED = "the answer does not mention the record"
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """One record as it was sent: its id in the CRM (None for a new one) and its member of the body."""
 
     id: str | None
     item: Any
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """What became of one record.
 
     Attributes:
@@ -55,14 +53,14 @@ def multi_status(answer: Any, sent: Sequence[Sent]) -> list[Member]:
     for error in _list(answer, "errors"):
         for place in _places(error, sent):
             found[place] = Member(False, error=_words(error), existing_id=_first(error, "context", "existingId"))
-    left = [result for result in results if isinstance(result, dict)]
+    left: dict[str, list[Any]] = {}
+    for result in results:
+        if isinstance(result, dict):
+            left.setdefault(str(result.get("id")), []).append(result)
     for place, one in enumerate(sent):
-        if one.id is not None and place not in found:
-            mine = next((result for result in left if str(result.get("id")) == one.id), None)
-            if mine is not None:
-                left.remove(mine)
-                found[place] = Member(True, one.id, mine)
-    for result in left:
+        if one.id is not None and place not in found and left.get(one.id):
+            found[place] = Member(True, one.id, left[one.id].pop(0))
+    for result in chain.from_iterable(left.values()):
         likeliest = _likeliest(result, sent, found)
         if likeliest is not None:
             found[likeliest] = Member(True, str(result.get("id")), result)
