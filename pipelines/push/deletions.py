@@ -9,10 +9,16 @@ from typing import Any
 import duckdb
 
 from pipelines.connections.connection import Connection
+from pipelines.mapping.language import Push
 from pipelines.push.comparing import make
 from pipelines.push.plan_inputs import register_archived
 from pipelines.state.database import State
 from pipelines.warehouse.build import exists
+
+
+def can_delete(push: Push | None) -> bool:
+    """Whether the mapping has a call that deletes."""
+    return push is not None and (push.delete_request is not None or push.delete_batch is not None)
 
 
 def find(
@@ -21,9 +27,8 @@ def find(
     """Makes plan_deleted and plan_archives; both are empty unless the connection passes deletions on."""
     push = connection.entities[entity].push
     if push is not None and connection.settings.deletions == "pass_on" and exists(con, f"staging.{entity}"):
-        can_delete = push.delete_request is not None or push.delete_batch is not None
         register_archived(con, state, entity)
-        names = {**context, "can_delete": can_delete}
+        names = {**context, "can_delete": can_delete(push)}
         make(con, "plan_deleted", names)
         make(con, "plan_archives", names)
         return

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.push.deletions import can_delete
 from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.units import same_json
 from pipelines.state import ledger, runs
@@ -166,7 +167,7 @@ class _Entity:
             return row | {"action": "none", "why": "already deleted"}
         if not archive_created:
             return row | {"action": "none", "why": "created by the run; say --archive-created to archive it"}
-        if push is None or push.delete_request is None:
+        if not can_delete(push):
             return row | {"action": "none", "why": "the mapping has no call that deletes"}
         return row | {"why": "created by the run"}
 
