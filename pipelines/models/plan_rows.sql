@@ -7,11 +7,13 @@ wanted as (
         theirs_since, keeper, is_conflict, left_because, false as waits,
     from plan_verdicts
     where record_key not in (select record_key from plan_archives where left_because is null)
+    {% if creates %}
     union all
     select
         case when is_link then 'link' else 'create' end as action,
         golden_id, null, null, null, null, field, null, new, since, source, null, 'latest', false, null, waits,
     from plan_created_fields
+    {% endif %}
     union all
     select
         'archive', golden_id, record_key, source_id, modified_at, values_hash, '', null, null, deleted_at, deleted_in,

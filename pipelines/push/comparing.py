@@ -18,7 +18,7 @@ KEPT = "plan_hashes_"
 
 
 def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]) -> None:
-    """Makes plan_differences, plan_verdicts and plan_created_fields; plan_creates is there already."""
+    """Makes plan_differences, plan_verdicts and, where there are plan_creates, plan_created_fields."""
     one, connection = context["singular"], literal(context["connection"])
     every = {
         "records": f"(SELECT rowid AS their_row, * FROM {context['staging']})",
@@ -43,8 +43,10 @@ def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]
     _relate(context, {"records": records, "owners": owners, "goldens": "plan_our_rows"})
     make(con, "plan_differences", context)
     make(con, "plan_verdicts", context)
-    _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_creates")
-    make(con, "plan_created_fields", context)
+    context["creates"] = bool(con.execute("SELECT count(*) FROM plan_creates").fetchall()[0][0])
+    if context["creates"]:
+        _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_creates")
+        make(con, "plan_created_fields", context)
 
 
 @contextmanager

@@ -247,13 +247,11 @@ def _reach(work: _Work, entity: str, singular: str) -> None:
 
 def _reach_referenced(work: _Work, fields: Sequence[PushField]) -> None:
     """The same for entities that are pointed at but not pushed themselves, such as users."""
-    for one in fields:
-        known = work.con.execute("SELECT count(*) FROM plan_reachable WHERE entity = ?", [one.to]).fetchall()[0][0]
-        if one.to is not None and not known:
+    for entity, one in {one.to: one for one in fields if one.to is not None}.items():
+        known = work.con.execute("SELECT count(*) FROM plan_reachable WHERE entity = ?", [entity]).fetchall()[0][0]
+        if not known and exists(work.con, one.sources):
             work.con.execute(NO_CREATES)
-            if not exists(work.con, one.sources):
-                continue
-            _reach(work, one.to, one.singular)
+            _reach(work, entity, one.singular)
 
 
 def _count(work: _Work, entity: str, rows: pa.Table) -> dict[str, int]:
