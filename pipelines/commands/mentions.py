@@ -86,9 +86,15 @@ def _published(owner: Owner, person: Person, columns: list[str]) -> Iterator[dic
     yield from (dict(zip(columns, row, strict=True)) for row in rows)
 
 
+def _forms(word: str) -> set[str]:
+    """The word as JSON may write it, in small letters: as it is, or with escapes for what is not ASCII."""
+    escaped = {json.dumps(cased)[1:-1].lower() for cased in (word, word.lower(), word.upper())}
+    return {json.dumps(word, ensure_ascii=False)[1:-1].lower(), *escaped}
+
+
 def _pattern(words: Mapping[str, set[str]]) -> str:
     """One regular expression over a record's JSON in small letters."""
-    texts = sorted(re.escape(json.dumps(w, ensure_ascii=False)[1:-1].lower()) for w in words["name"] | words["email"])
+    texts = sorted({re.escape(form) for word in words["name"] | words["email"] for form in _forms(word)})
     found = [f"(^|{NO_WORD})({'|'.join(texts)})($|{NO_WORD})"] if texts else []
     for number in sorted(words["phone"]):
         digits = re.sub(r"[^0-9]", "", number.partition(";")[0])[-MOST_DIGITS:]

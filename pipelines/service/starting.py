@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ OPENING = (
 """Who sets one of these means a real service."""
 TOKEN_SECONDS = 24 * 3600
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0005
 
 
 def is_configured(project: Project, environment: Mapping[str, str]) -> bool:
@@ -137,6 +139,8 @@ def _run(context: Context, listener: socket.socket, announce: Callable[[Context]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, and then raises the signal once more
     server = _Announcing(config, lambda: announce(context))
+    # who answers a call waits that long for another thread to let go of the interpreter, not 5 ms
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what is loaded stays: to look through it again and again would take from every long call
     server.run(sockets=[listener])

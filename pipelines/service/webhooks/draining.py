@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("crosswalk.service")
 PAUSE_SECONDS, LONGEST_PAUSE = 1.0, 30.0
 BATCH = 5_000
-SWITCH_SECONDS = 0.0005
 BACK_OFF = (5, 60, 600, 3600)
 Key = tuple[str, str]
 
@@ -71,8 +69,6 @@ class Drainer:
 
     def start(self) -> None:
         """Begins with what an earlier service left."""
-        # whoever answers a call waits that long for this thread to let go of the interpreter, not 5 ms
-        sys.setswitchinterval(SWITCH_SECONDS)
         self._news.set()
         self._thread.start()
 
