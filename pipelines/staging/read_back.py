@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import orjson
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.staging.columns import layout
+from pipelines.staging.columns import Layout, layout
 from pipelines.staging.phones import parse_phones
 from pipelines.staging.render import phone_texts_sql, records_sql
 from pipelines.warehouse.models import ident
@@ -32,6 +32,18 @@ GIVEN = pa.schema(
         ("first_modified", pa.string()),
     ]
 )
+
+
+Keys = dict[str, set[str] | None]
+"""Keys of a record that are read; with those below them, or None: all that is below."""
+
+
+class _Query(NamedTuple):
+    """A prepared query: its name, the query of the telephone numbers that it needs, and what it reads of a record."""
+
+    name: str
+    phones: str | None
+    keys: Keys | None
 
 
 class _Given:
@@ -62,7 +74,7 @@ class RecordReader:
         self._con.register("given_records", self._given)
         self._con.execute(f"CREATE VIEW {SOURCE} AS SELECT * REPLACE (record::JSON AS record) FROM given_records")
         self._con.execute("CREATE TABLE staging.phone_numbers (raw VARCHAR, region VARCHAR, e164 VARCHAR)")
-        self._sql: dict[tuple[str, frozenset[str] | None], tuple[str | None, str]] = {}
+        self._sql: dict[tuple[str, frozenset[str] | None], _Query] = {}
 
     def __call__(
         self, entity: str, records: Sequence[Any], fields: Collection[str] | None = None
@@ -75,12 +87,12 @@ class RecordReader:
             fields: only these canonical fields, which is many times faster than all of them; `values_hash`,
                 `absent_fields` and `unreadable_fields` then speak of these alone.
         """
-        phones, query = self._rendered(entity, None if fields is None else frozenset(fields))
-        self._given.table = _as_table(records, self._connection.mapping.entities[entity].modified)
-        if phones is not None:
+        query = self._rendered(entity, None if fields is None else frozenset(fields))
+        self._given.table = _as_table(records, self._connection.mapping.entities[entity].modified, query.keys)
+        if query.phones is not None:
             region = self._connection.wire.phone_region
-            parse_phones(self._con, phones, region, remembered="staging.phone_numbers")
-        found = self._con.execute(f"EXECUTE {query}")
+            parse_phones(self._con, query.phones, region, remembered="staging.phone_numbers")
+        found = self._con.execute(f"EXECUTE {query.name}")
         names = [column[0] for column in found.description or []]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
@@ -88,7 +100,7 @@ class RecordReader:
         """Frees the memory."""
         self._con.close()
 
-    def _rendered(self, entity: str, fields: frozenset[str] | None) -> tuple[str | None, str]:
+    def _rendered(self, entity: str, fields: frozenset[str] | None) -> _Query:
         if (entity, fields) not in self._sql:
             schema = self._schemas[entity] if fields is None else self._narrowed(entity, fields)
             plan = layout(self._connection, entity, schema)
@@ -101,7 +113,8 @@ class RecordReader:
             )
             name = f"read_{len(self._sql)}"
             self._con.execute(f"PREPARE {name} AS {query}")
-            self._sql[entity, fields] = phone_texts_sql(plan, SOURCE), name
+            keys = None if fields is None else _keys(plan)
+            self._sql[entity, fields] = _Query(name, phone_texts_sql(plan, SOURCE), keys)
         return self._sql[entity, fields]
 
     def _narrowed(self, entity: str, fields: frozenset[str]) -> CanonicalEntity:
@@ -115,11 +128,40 @@ class RecordReader:
         return schema.model_copy(update={"fields": wanted or some})
 
 
-def _as_table(records: Sequence[Any], modified: str | None) -> pa.Table:
+def _keys(plan: Layout) -> Keys | None:
+    """What of a record is read: the rest of it would only have to be parsed. None: maybe all of it."""
+    whole = {*plan.paths.texts, *plan.paths.lists}
+    pointers = {*whole, *plan.paths.kinds} - {"$"}
+    if plan.stated or any("~" in pointer for pointer in pointers):
+        return None
+    found: Keys = {}
+    for pointer in sorted(pointers):
+        key, _, below = pointer[1:].partition("/")
+        known = found.setdefault(key, set())
+        if not below and pointer in whole:
+            found[key] = None
+        elif below and known is not None:
+            known.add(below.partition("/")[0])
+    return found
+
+
+def _some(record: Any, keys: Keys) -> Any:
+    if not isinstance(record, dict):
+        return record
+    some = {}
+    for key in keys.keys() & record.keys():
+        value, below = record[key], keys[key]
+        is_known = below is not None and isinstance(value, dict)
+        some[key] = {name: value[name] for name in below & value.keys()} if is_known else value
+    return some
+
+
+def _as_table(records: Sequence[Any], modified: str | None, keys: Keys | None) -> pa.Table:
     number = len(records)
     lines, none = pa.array(range(number), pa.int64()), pa.nulls(number, MOMENT)
     times = pa.array([_at(record, modified) if modified else None for record in records], pa.string())
-    texts = pa.array([orjson.dumps(record).decode() for record in records], pa.string())
+    needed = records if keys is None else [_some(record, keys) for record in records]
+    texts = pa.array([orjson.dumps(record).decode() for record in needed], pa.string())
     nothing, no = pa.array([""] * number, pa.string()), pa.array([False] * number, pa.bool_())
     columns = [lines, lines.cast(pa.string()), nothing, times, no, none, texts, none, times]
     return pa.Table.from_arrays(columns, schema=GIVEN)

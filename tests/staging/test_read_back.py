@@ -1,70 +1,81 @@
-"""Single records are read as staging reads them."""
+"""Single records are read as staging reads them; a part of their fields as the whole."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+import copy
+import random
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
-from pipelines.mapping.language import Mapping
-from pipelines.mapping.load import load_schemas
+from pipelines.mapping.load import load_mapping, load_schemas
 from pipelines.staging.read_back import RecordReader
 
-SCHEMAS = dict(load_schemas(Path(__file__).parents[2] / "schemas"))
-MAPPING = Mapping.model_validate(
-    {
-        "crm": "north",
-        "label": "North",
-        "connection": {"kind": "http", "base_url": "http://crm.test"},
-        "entities": {
-            "contacts": {
-                "extract": {"path": "contacts"},
-                "id": "id",
-                "modified": "meta.updated",
-                "fields": {
-                    "first_name": "first",
-                    "phone": "phone",
-                    "tags": {"each": "tags"},
-                    "owner_id": "owner",
-                    "birth_date": "born",
-                },
-            }
-        },
-    }
-)
+ODD: list[Any] = [
+    None,
+    "",
+    "x",
+    " blank ",
+    "a@x.org",
+    "(202) 555-0101",
+    7,
+    True,
+    [],
+    ["x"],
+    {},
+    {"name": "x"},
+    "2026-01-01",
+]
+ROOT = Path(__file__).parents[2]
 
 
-def test_records_become_canonical_json(tmp_path: Path) -> None:
-    connection = Connection("north", Owner("ann", tmp_path), MAPPING, Settings(), False, MAPPING.connection)
-    reader = RecordReader(connection, SCHEMAS)
-    full = {
-        "id": 1, "first": " Ann ", "phone": "(202) 555-0123", "tags": ["b", "a"], "owner": 7, "born": "1980-02-03",
-        "meta": {"updated": "2026-02-03T04:05:06Z"},
-    }  # fmt: skip
-    rows = reader("contacts", [full, {"id": 2, "phone": "none"}, full | {"first": "Bob"}])
-    first, second, third = rows
-    fields = ("first_name", "phone", "tags", "owner_id", "birth_date")
-    assert [json.loads(first[name]) for name in fields] == ["Ann", "+12025550123", ["a", "b"], "north:7", "1980-02-03"]
-    assert first["modified_at"] == datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC).timestamp() * 1_000_000
-    assert "first_name" in second["absent_fields"]
-    assert second["unreadable_fields"] == ["phone"]
-    assert first["values_hash"] != third["values_hash"]
-    assert [row["values_hash"] for row in reader("contacts", [full])] == [first["values_hash"]]
-    assert reader("contacts", []) == []
+@pytest.fixture(scope="module", params=["brivity", "follow_up_boss", "hubspot", "salesforce"])
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RecordReader:
+    schemas = load_schemas(ROOT / "schemas")
+    mapping = load_mapping(ROOT / "mappings" / f"{request.param}.yml", schemas)
+    owner = Owner("ann", tmp_path_factory.mktemp("data"))
+    return RecordReader(Connection(mapping.crm, owner, mapping, Settings(), True, mapping.connection), schemas)
 
 
-def test_some_fields_alone_read_as_they_do_among_all(tmp_path: Path) -> None:
-    connection = Connection("north", Owner("ann", tmp_path), MAPPING, Settings(), False, MAPPING.connection)
-    reader = RecordReader(connection, SCHEMAS)
-    told = {"id": 1, "first": " Ann ", "phone": "none", "tags": ["b", "a"], "meta": {"updated": "2026-02-03T04:05:06Z"}}
-    records = [told, {"id": 2, "tags": []}]
-    every = reader("contacts", records)
-    for fields in (["first_name"], ["phone", "tags"], ["owner_id", "company"], []):
-        for whole, part in zip(every, reader("contacts", records, fields), strict=True):
-            times = ("place", "modified_at", "is_deleted", "is_in_scope")
-            assert {name: part[name] for name in times} == {name: whole[name] for name in times}
-            assert {n: part[n] for n in fields if n != "company"} == {n: whole[n] for n in fields if n != "company"}
+def record_of(dice: random.Random, names: list[str]) -> dict[str, Any]:
+    """A record with odd values at the places that the mapping reads, and beside them."""
+    record: dict[str, Any] = {"id": "1", "beside": dice.choice(ODD)}
+    for name in names:
+        way = [part for part in name.split(".") if not part.isdigit()]
+        if dice.random() < 0.7:
+            outer = record.setdefault(way[0], {}) if len(way) > 1 else record
+            if isinstance(outer, dict):
+                outer[way[-1]] = copy.deepcopy(dice.choice(ODD))
+        elif dice.random() < 0.1:
+            record[way[0]] = copy.deepcopy(dice.choice(ODD))
+    return record
+
+
+def paths_of(reader: RecordReader) -> list[str]:
+    mapped = reader._connection.mapping.entities["contacts"]
+    found = [(one.path, one.each, *(one.first_of or []), *(one.join or [])) for one in mapped.fields.values()]
+    return sorted({path for some in found for path in some if path})
+
+
+def test_a_part_of_the_fields_reads_as_in_the_whole(reader: RecordReader) -> None:
+    dice = random.Random(5)
+    records = [record_of(dice, paths_of(reader)) for _ in range(60)]
+    whole = reader("contacts", records)
+    names = [name for name in reader._connection.mapping.entities["contacts"].fields if name in whole[0]]
+    assert any(row[name] is not None for row in whole for name in names)
+    for _ in range(6):
+        some = set(dice.sample(names, 4))
+        part = reader("contacts", records, some)
+        assert [row["place"] for row in part] == list(range(60))
+        for mine, full in zip(part, whole, strict=True):
+            assert {name: mine[name] for name in some} == {name: full[name] for name in some}
             for state in ("absent_fields", "unreadable_fields"):
-                assert set(part[state]) & set(fields) == set(whole[state]) & set(fields)
+                assert set(mine[state]) & some == set(full[state]) & some
+            assert (mine["modified_at"], mine["is_deleted"]) == (full["modified_at"], full["is_deleted"])
+
+
+def test_what_is_no_object_has_no_row(reader: RecordReader) -> None:
+    assert [row["place"] for row in reader("contacts", [{"id": "1"}, "x", ["y"], {"id": "2"}], {"email"})] == [0, 3]
