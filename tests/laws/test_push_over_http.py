@@ -1,12 +1,15 @@
 """Laws of push over HTTP: the real run over the sandbox's own CRMs, which differ in everything real ones differ in.
 
-Two to four of them hold one small world; people change, add and remove records between and during runs, and a fifth of
-the calls fail in every way the sandbox knows. After that, and once retries are settled, two runs reach rest, and every
-CRM agrees with the golden records, but for what the plan lists.
+Two to four of them hold one small world; people change, add and remove records between and during runs, and in every
+other world a fifth of the calls fail in every way the sandbox knows. After that, and once retries are settled, two runs
+reach rest, and every CRM agrees with the golden records, but for what the plan lists.
+
+The worlds are the same each time; HYPOTHESIS_PROFILE=explore makes others, which a failure names by its arguments.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -15,8 +18,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from crm_office import Office
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
 from pipelines.commands.desk import open_desk, push_planner
 from pipelines.extract import run as read
@@ -39,6 +40,8 @@ CRMS = (
     "zoho",
 )
 FAULTS = ("error", "drop", "throttle", "expire", "html", "truncate", "cut", "lost", "lost_error")
+WORLDS = 26
+FIRST = random.SystemRandom().randrange(2**32) if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 0
 
 
 @pytest.fixture(autouse=True)
@@ -148,14 +151,10 @@ def disagreeing(desk: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", range(3))  # so that both cores have something to do
-@settings(max_examples=9, phases=(Phase.explicit, Phase.generate))
-@given(
-    seed=st.integers(0, 2**32),
-    crms=st.lists(st.sampled_from(CRMS), min_size=2, max_size=4, unique=True),
-    share=st.sampled_from([0, 0.2]),
-)
-def test_two_runs_reach_rest_over_http(part: int, seed: int, crms: list[str], share: float) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("world", range(WORLDS))  # one by one, so that every core has something to do
+def test_two_runs_reach_rest_over_http(world: int) -> None:
+    dice = random.Random(world + FIRST)
+    crms = dice.sample(CRMS, 2 + world % 3)
     with tempfile.TemporaryDirectory() as folder:
-        assert play(seed + part, crms, share, Path(folder)) == []
+        assert play(dice.randrange(2**32), crms, 0.2 * (world % 2), Path(folder)) == []
