@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -65,7 +66,9 @@ def review(
             print(f"{operator.write_sheet(csv_out, pairs, entity)} pairs written to {csv_out}")
         else:
             shown = [(pair, operator.side_by_side(pair, entity)) for pair in operator.undecided(pairs, entity)]
-    if not csv_in and not csv_out:
+    if not csv_in and not csv_out and not shown:
+        print("no pair is undecided")
+    elif not csv_in and not csv_out:
         print(f"{_ask(shown, entity, owner, data_dir)} answers taken; the next run uses them")
 
 
@@ -161,13 +164,17 @@ def show(golden_id: Record, owner: OwnerName = None, data_dir: DataDir = None, a
     came = f" (was {found.redirected_from})" if found.redirected_from else ""
     print(f"{found.entity} {found.golden_id}{came}: {', '.join(key for key, _, _ in found.sources)}")
     for field in found.fields:
-        print(f"{field.field:<18} {field.value}  [{_source(field)}, since {field.since or 'unknown'}, {field.rule}]")
+        print(f"{field.field:<18} {field.value}  [{_source(field)}since {_moment(field.since)}, {field.rule}]")
         for other in field.rejected:
             print(f"{'':<18}   not {other.value}  [{other.connection}:{other.source_id}: {other.because}]")
 
 
 def _source(field: Any) -> str:
-    return f"{field.connection}:{field.source_id}" if field.connection else "several"
+    return f"{field.connection}:{field.source_id}, " if field.connection else ""
+
+
+def _moment(since: datetime | None) -> str:
+    return f"{since.astimezone(UTC):%Y-%m-%d %H:%M}" if since else "unknown"
 
 
 @app.command()
@@ -181,7 +188,7 @@ def pin(
     """Set a field of a golden record yourself; it outranks every source until it is unpinned."""
     with _operator(owner, data_dir) as operator:
         operator.pin(golden_id, field, value, getpass.getuser())
-    print(f"{golden_id}.{field} is {value!r} from the next run on")
+    print(f"{field} of {golden_id} is {value} from the next run on")
 
 
 @app.command()
@@ -189,7 +196,7 @@ def unpin(golden_id: Record, field: str, owner: OwnerName = None, data_dir: Data
     """Give a pinned field back to the sources."""
     with _operator(owner, data_dir) as operator:
         operator.unpin(golden_id, field)
-    print(f"{golden_id}.{field} is the sources' again from the next run on")
+    print(f"{field} of {golden_id} is the sources' again from the next run on")
 
 
 @app.command()

@@ -194,10 +194,11 @@ class Operator:
 
         entity, golden_id = self._pinnable(golden_id, field)
         canonical = self.schemas[entity].fields[field]
-        parsed = json.loads(value) if value[:1] in '["' else value
+        parsed = _parsed(value)
         kind = canonical.duckdb_type
         if self.con.execute(f"select try_cast($1 as {kind}) is null", [parsed]).fetchall()[0][0]:
-            raise ValueError(f"{value!r} is no {canonical.type}")
+            hint = f"; a list is written as {json.dumps([value])}" if canonical.type == "list" else ""
+            raise ValueError(f"{value!r} is no {canonical.type}{hint}")
         if canonical.values and parsed not in canonical.values:
             raise ValueError(f"{value!r} is none of {', '.join(canonical.values)}")
         pins.pin(self.state, entity, golden_id, field, value=parsed, who=who)
@@ -206,18 +207,41 @@ class Operator:
         """Gives the field back to the sources.
 
         Raises:
-            KeyError: there is no such record or field.
+            KeyError: there is no such record or field, or it is not pinned.
         """
         from pipelines.state import pins
 
         entity, golden_id = self._pinnable(golden_id, field)
-        pins.unpin(self.state, entity, golden_id, field)
+        rows = [row for batch in pins.load(self.state, entity) for row in batch.to_pylist()]
+        pinned = {str(row["golden_id"]) for row in rows if row["field"] == field}
+        held = pinned & {golden_id, *self._merged_into(entity, golden_id)}
+        if not held:
+            raise KeyError(f"{field} of {golden_id} is not pinned")
+        for one in sorted(held):
+            pins.unpin(self.state, entity, one, field)
+
+    def _merged_into(self, entity: str, golden_id: str) -> list[str]:
+        """The ids that were merged into this one: what was pinned there holds here."""
+        query = f"select from_id from unified.{self.schemas[entity].singular}_redirects where to_id = $1"
+        return [str(one) for (one,) in self.con.execute(query, [golden_id]).fetchall()]
 
     def _pinnable(self, golden_id: str, field: str) -> tuple[str, str]:
         found = self.show(golden_id)
         if field not in self.schemas[found.entity].fields:
             raise KeyError(f"{found.entity} have no field {field}")
         return found.entity, found.golden_id
+
+
+def _parsed(value: str) -> Any:
+    """JSON where it looks like a list or a quoted text, else the text itself."""
+    if not value:
+        raise ValueError("a pin needs a value; unpin gives the field back to the sources")
+    if value[0] not in '["':
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as problem:
+        raise ValueError(f"{value!r} begins as JSON and is none: {problem.msg}") from None
 
 
 @contextmanager

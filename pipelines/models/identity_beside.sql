@@ -1,14 +1,13 @@
 -- One row is one record under a key of one candidate rule that some other records have, too: those that are asked about.
-with
-asked as (
-    select distinct key
-    from (
-        {{ asked | indent(8) }}
-    )
-)
-
-select k.rid, k.key
+{% for one in each_rule %}
+{% if not loop.first %}
+union all
+{% endif %}
+select k.*
 from (
-    {{ keyed | indent(4) }}
+    {{ one.keyed | indent(4) }}
 ) as k
-semi join asked as q on q.key = k.key
+semi join (
+    {{ one.asked | indent(4) }}
+) as q on q.key = k.key
+{% endfor %}

@@ -1,7 +1,7 @@
 -- One row is one key of one candidate rule that several records share, and how many do.
-select key, count(*) as records
+select rule, key, count(*) as records
 from (
     {{ keyed | indent(4) }}
 )
-group by key
+group by rule, key
 having count(*) > 1

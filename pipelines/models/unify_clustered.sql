@@ -12,11 +12,10 @@ select
     r.golden_id as registered_id,
     coalesce(d.to_id, r.golden_id) as held_id,
     r.since as held_since,
-from staged as s
-join clusters as c using (record_key)
+{# Narrowed before they are joined: DuckDB would join all of them first. #}
+{% set few = " semi join anew using (record_key)" if is_narrowed else "" %}
+from (from staged{{ few }}) as s
+join (from clusters{{ few }}) as c using (record_key)
 left join edited as e using (record_key)
-left join {{ registry }} as r using (record_key)
+left join (from {{ registry }}{{ few }}) as r using (record_key)
 left join {{ redirects }} as d on d.from_id = r.golden_id
-{% if is_narrowed %}
-semi join anew as a on a.record_key = s.record_key
-{% endif %}

@@ -11,5 +11,5 @@ select
     s.first_modified_at,
     p.position,
     p.row_hash,
-from staged as s
+from {{ staged }} as s
 join placed as p using (record_key)

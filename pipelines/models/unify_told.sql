@@ -59,6 +59,7 @@ select
         {% for r in rules if r.here %}
         when d.field = {{ r.name | literal }} and list_contains({{ r.here | literals }}, d.connection) then 'the field is ours, not the CRM''s'
         {% endfor %}
+        when l.rule = 'all sources' then 'is gathered there'
         when l.rule <> 'latest edit' then 'not the ' || l.rule
         when d.is_derived then 'made from other values'
         when d.since is null then 'when it was edited is unknown'

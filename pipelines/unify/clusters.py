@@ -6,12 +6,15 @@ declared rules. Rules compare references as golden ids, so that two CRMs' deals 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import duckdb
 
 from pipelines.unify.rules import Plan
-from pipelines.unify.sql import render
+from pipelines.unify.sql import existing, render
+
+if TYPE_CHECKING:
+    from pipelines.unify.identity.match import MatchSummary
 
 COLUMNS = "record_key_a, record_key_b, bits, probability, decision, evidence"
 
@@ -39,6 +42,16 @@ def find_clusters(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
         con.execute(
             f"create or replace temp view referring as {render('translated', **plan.context(records='staged'))}"
         )
-    found = find(con, plan, records=records).tables.matches
-    con.execute(f"create or replace table {plan.table('matches')} as select {COLUMNS} from {found}")
+    _publish_matches(con, plan, find(con, plan, records=records))
     con.execute("drop view if exists temp.referring")
+
+
+def _publish_matches(con: duckdb.DuckDBPyConnection, plan: Plan, found: MatchSummary) -> None:
+    """The evidence without the workings of identity; where only some records were looked at, theirs alone is new."""
+    table, evidence = plan.table("matches"), f"select {COLUMNS} from {found.tables.matches}"
+    if found.looked_at is None or table not in existing(con):
+        con.execute(f"create or replace table {table} as {evidence}")
+        return
+    theirs = f"where record_key_a in (from {found.looked_at}) or record_key_b in (from {found.looked_at})"
+    con.execute(f"delete from {table} {theirs}")
+    con.execute(f"insert into {table} {evidence} {theirs}")

@@ -33,7 +33,7 @@ class Run:
 
 def make_all(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run, *, is_first: bool) -> int:
     """Makes the entity's tables anew, and the changes where there was a state before; returns the golden records."""
-    names = _prepare(con, plan)
+    names = _prepare(con, plan, "staged")
     golden = f"unified.{plan.entity}"
     if not is_first:
         con.execute(f"create or replace temp table before as from {golden}")
@@ -50,9 +50,10 @@ def make_affected(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run) -> int:
     """Makes the golden records in `affected` anew and leaves all others alone; returns how many it made."""
     golden = f"unified.{plan.entity}"
     con.execute("delete from placed where golden_id not in (from affected)")
+    con.execute("create or replace temp table affected_records as from staged semi join placed using (record_key)")
     con.execute(f"create or replace temp table before as from {golden} where {plan.id} in (from affected)")
     temp(con, "moved", f"moved_{plan.entity}", **plan.context())
-    names = _prepare(con, plan)
+    names = _prepare(con, plan, "affected_records")
     temp(con, "golden", "after", **names)
     for table, model in _tables(plan).items():
         con.execute(f"delete from {table} where {plan.id} in (from affected)")
@@ -71,20 +72,25 @@ def _tables(plan: Plan) -> dict[str, str]:
     return {plan.table(suffix): model for suffix, model in MODELS.items()}
 
 
-def _prepare(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
-    """Makes `merged` and `pinned`; returns the names that the models use."""
+def _prepare(con: duckdb.DuckDBPyConnection, plan: Plan, staged: str) -> dict[str, Any]:
+    """Makes `merged` and `pinned`; returns the names that the models use.
+
+    Args:
+        staged: the staged records: all, or those that `placed` has.
+    """
     edited = con.execute("select distinct field from edits").fetchall()
     pinned = con.execute("select distinct field from applied_pins").fetchall()
     names = plan.context(
-        records="translated" if plan.references else "staged",
-        present_rules=_present(con, plan),
+        records="translated" if plan.references else staged,
+        staged=staged,
+        present_rules=_present(con, plan, staged),
         edited_fields=[rule.name for rule in plan.rules if (rule.name,) in edited],
         pinned_fields=[rule.name for rule in plan.rules if (rule.name,) in pinned],
         has_created_at=any(rule.name == "created_at" for rule in plan.rules),
         edits="edits",
     )
     if plan.references:
-        inputs = {**names, "records": "staged"}
+        inputs = {**names, "records": staged}
         con.execute(f"create or replace temp view translated as {render('translated', **inputs)}")
     temp(con, "merged", **names)
     if names["pinned_fields"]:
@@ -92,10 +98,10 @@ def _prepare(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
     return names
 
 
-def _present(con: duckdb.DuckDBPyConnection, plan: Plan) -> list[Rule]:
-    """Rules of the fields that any staged record fills, or whose list takes up such a field: most CRMs have few."""
+def _present(con: duckdb.DuckDBPyConnection, plan: Plan, staged: str) -> list[Rule]:
+    """Rules of the fields that any of the records fills, or whose list takes up such a field: most CRMs have few."""
     tests = ", ".join(f"bool_or({ident(rule.name)} is not null)" for rule in plan.rules)
-    found = con.execute(f"select {tests} from staged").fetchall()[0]
+    found = con.execute(f"select {tests} from {staged}").fetchall()[0]
     filled = {rule.name for rule, is_there in zip(plan.rules, found, strict=True) if is_there}
     return [rule for rule in plan.rules if rule.name in filled or rule.main in filled]
 
@@ -124,5 +130,5 @@ def _write_changes(con: duckdb.DuckDBPyConnection, plan: Plan, after: str, run: 
 
 
 def _clean(con: duckdb.DuckDBPyConnection) -> None:
-    for kind, name in (("table", "merged"), ("table", "pinned"), ("view", "translated")):
+    for kind, name in (("view", "translated"), ("table", "merged"), ("table", "pinned"), ("table", "affected_records")):
         con.execute(f"drop {kind} if exists temp.{name}")

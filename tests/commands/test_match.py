@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -156,9 +157,33 @@ def test_a_pin_outranks_the_sources_until_it_is_taken_out(opened: Any, owner: Ow
         assert value_of(operator, golden_id, "last_name") == before
 
 
+def test_a_pin_of_before_a_merge_is_taken_out_under_the_id_of_today(opened: Any, owner: Owner) -> None:
+    one, other = loners(opened, 2)
+    before = ids(opened)
+    with opened() as operator:
+        for key in (one, other):
+            operator.pin(before[key], "rating", "Z", "ann")
+        operator.answer("contacts", (one, other), "same", "ann")
+    next_run(owner)
+    golden_id = ids(opened)[one]
+    with opened() as operator:
+        assert value_of(operator, golden_id, "rating")[0] == "Z"
+        operator.unpin(golden_id, "rating")
+        with pytest.raises(KeyError, match="not pinned"):
+            operator.unpin(golden_id, "rating")
+    next_run(owner)
+    with opened() as operator:
+        assert "Z" not in [field.value for field in operator.show(golden_id).fields if field.field == "rating"]
+
+
 def test_only_a_value_of_the_fields_type_is_pinned(opened: Any) -> None:
     golden_id = ids(opened)[loners(opened, 1)[0]]
     with opened() as operator:
+        with pytest.raises(ValueError, match=r'is no list; a list is written as \["\+12025550100"\]'):
+            operator.pin(golden_id, "phones", "+12025550100", "ann")
+        for wrong, why in (("", "a pin needs a value"), ("[broken", "begins as JSON and is none")):
+            with pytest.raises(ValueError, match=why):
+                operator.pin(golden_id, "last_name", wrong, "ann")
         with pytest.raises(ValueError, match="is no date"):
             operator.pin(golden_id, "birth_date", "soon", "ann")
         with pytest.raises(KeyError, match="no field shoe_size"):
@@ -202,7 +227,11 @@ def test_the_commands_print_and_write_what_was_asked_for(opened: Any, owner: Own
     assert "one person" in explained.output
     assert page.read_text(encoding="utf-8").lstrip().startswith("<")
     assert run(app, ["explain", one, "nobody", *here]).exit_code == 2
-    shown = run(app, ["show", ids(opened)[one], *here])
+    golden_id = ids(opened)[one]
+    assert "last_name of" in run(app, ["pin", golden_id, "last_name", "O'Neil", *here]).output
+    next_run(owner)
+    shown = run(app, ["show", golden_id, *here])
+    assert re.search(r"last_name +O'Neil  \[since \d{4}-\d\d-\d\d \d\d:\d\d, pinned by \w+\]", shown.output)
     assert one in shown.output
     assert other in shown.output
 

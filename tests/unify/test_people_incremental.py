@@ -24,6 +24,7 @@ FOUND = (
     "golden.contact_comparable",
     "golden.contact_seen",
     "golden.contact_registry",
+    "unified.contact_matches",
     "unified.contacts",
     "unified.contact_sources",
     "unified.contact_provenance",

@@ -52,6 +52,18 @@ def test_each_field_with_its_source_and_what_was_rejected(world: Any, contact: A
     assert fields["phone"].rejected == ()
 
 
+def test_a_list_of_all_sources_rejects_nothing(tmp_path: Path, contact: Any, helper: Any) -> None:
+    world = helper.World(tmp_path, helper.only("contacts", "nickname", "tags"), helper.by("nickname"))
+    world.stage("contacts", [contact(f"{crm}:1", nickname="ann", tags=[crm, "vip"]) for crm in "ab"])
+    world.unify()
+    shown = show(world.con, world.schemas, world.ids()["a:1"])
+    assert shown is not None
+    (tags,) = [f for f in shown.fields if f.field == "tags"]
+    assert tags.value == '["a","vip","b"]'
+    assert {r.because for r in tags.rejected} == {"is gathered there"}
+    world.close()
+
+
 def test_an_id_that_was_merged_shows_where_it_went(world: Any, contact: Any) -> None:
     world.stage("contacts", [contact("a:1", nickname="x"), contact("b:1", nickname="y", first_seen=1)])
     world.unify()

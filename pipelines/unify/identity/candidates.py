@@ -28,8 +28,9 @@ SMALL = 20_000
 
 @dataclass(frozen=True)
 class CandidateRule:
-    """One candidate rule as the SQL models want it."""
+    """One candidate rule as the SQL models want it; `number` is its place among all."""
 
+    number: int
     name: str
     on: list[str]
     neighbours: int
@@ -41,12 +42,12 @@ class CandidateRule:
 def rules_of(declaration: IdentityDeclaration, columns: set[str]) -> list[CandidateRule]:
     """All rules in the order declared."""
     rules = []
-    for name, candidate in declaration.candidates.items():
+    for number, (name, candidate) in enumerate(declaration.candidates.items()):
         identifier = declaration.identifiers.get(name)
         each = identifier.each if identifier and identifier.each in columns else None
         most_people = identifier.most_people if identifier else 0
         whose = name if identifier else None
-        rules.append(CandidateRule(name, candidate.on, candidate.neighbours, whose, each, most_people))
+        rules.append(CandidateRule(number, name, candidate.on, candidate.neighbours, whose, each, most_people))
     return rules
 
 
@@ -107,14 +108,22 @@ def make_key_hashes(
     build(con, "identity_key_hashes", table=table, rules=rules, known=known)
 
 
-def make_beside(con: duckdb.DuckDBPyConnection, rule: CandidateRule, asked: str) -> None:
-    """Fill `identity_beside` (rid, key) with the records that have a key of the SELECT `asked`."""
-    build(con, "identity_beside", keyed=keyed(rule, HASHES), asked=asked)
+def make_beside(con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], asked: list[str]) -> None:
+    """Fill `identity_beside` (rule, rid, key) with the records that have a key of some others.
+
+    Args:
+        asked: tables of the hashes of those others.
+    """
+    each_rule = [
+        {"keyed": keyed([rule], HASHES), "asked": " union all ".join(keyed([rule], table) for table in asked)}
+        for rule in rules
+    ]
+    build(con, "identity_beside", each_rule=each_rule)
 
 
-def keyed(rule: CandidateRule, hashes: str) -> str:
-    """The SELECT of every record of a table of hashes under its key of one rule."""
-    return render("identity_keyed", rule=rule, hashes=hashes)
+def keyed(rules: list[CandidateRule], hashes: str) -> str:
+    """The SELECT of every record of a table of hashes under its key of each of the rules: rule, rid, key."""
+    return render("identity_keyed", rules=rules, hashes=hashes)
 
 
 @dataclass(frozen=True)
@@ -138,12 +147,13 @@ class _Search:
         spelled = ", ".join(f"{name} utinyint" for name in self.names)
         self.con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
         used: dict[str, int] = {}
-        for rule in self.rules:
-            under = self._under(rule)
+        for rules in [self.rules] if self.touched else [[rule] for rule in self.rules]:
+            under = self._under(rules)
             build(self.con, "identity_blocks", keyed=under)
-            most = self.declared[rule.name]
-            used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
-            self._insert(rule, under, used[rule.name])
+            for rule in rules:
+                most = self.declared[rule.name]
+                used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
+            self._insert(rules, under, used)
             if self.count("identity_raw_pairs") > crowd:
                 build(self.con, "identity_pairs", identifiers=self.names)
                 self.con.execute("drop table identity_raw_pairs")
@@ -153,22 +163,22 @@ class _Search:
             self.con.execute(f"drop table {table}")
         return used
 
-    def _under(self, rule: CandidateRule) -> str:
-        """The SELECT of records under their key of one rule: of all, or of those that share one with the touched."""
+    def _under(self, rules: list[CandidateRule]) -> str:
+        """The SELECT of records under their keys of some rules: of all, or of those that share one with the touched."""
         if not self.touched:
-            return keyed(rule, HASHES)
-        make_beside(self.con, rule, keyed(rule, "identity_touched_hashes"))
-        return "select rid, key from identity_beside"
+            return keyed(rules, HASHES)
+        make_beside(self.con, rules, ["identity_touched_hashes"])
+        return "select rule, rid, key from identity_beside"
 
-    def _insert(self, rule: CandidateRule, under: str, cap: int) -> None:
-        context: dict[str, Any] = {"rule": rule, "touched": self.touched, "identifiers": self.names, "at_most": cap}
+    def _insert(self, rules: list[CandidateRule], under: str, caps: dict[str, int]) -> None:
+        context: dict[str, Any] = {"rules": rules, "touched": self.touched, "identifiers": self.names, "caps": caps}
         context |= {"keyed": under, "frequencies": self.frequencies, "known": self.known}
-        build(self.con, "identity_keys", **context, fits=True)
-        self.con.execute(f"insert into identity_raw_pairs {render('identity_rule_pairs', **context)}")
-        if rule.neighbours and self.count(f"identity_blocks where records > {cap}"):
-            build(self.con, "identity_keys", **context, fits=False)
-            beside = render("identity_neighbours", **context, neighbours=rule.neighbours)
-            self.con.execute(f"insert into identity_raw_pairs {beside}")
+        crowded = [f"rule = {rule.number} and records > {caps[rule.name]}" for rule in rules if rule.neighbours]
+        is_crowded = crowded and self.count(f"identity_blocks where {' or '.join(crowded)}")
+        for beside in (False, True) if is_crowded else (False,):
+            build(self.con, "identity_keys", **context, fits=not beside)
+            pairs = render("identity_rule_pairs", **context, beside=beside)
+            self.con.execute(f"insert into identity_raw_pairs {pairs}")
 
     def _measured(self, most: int, allowed: int) -> int:
         """The largest number of records, up to `most`, at which the rule brings no more than `allowed` pairs."""

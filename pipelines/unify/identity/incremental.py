@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import duckdb
 
-from pipelines.unify.identity.candidates import declared_caps, keyed, make_beside, make_key_hashes, rules_of
+from pipelines.unify.identity.candidates import HASHES, declared_caps, keyed, make_beside, make_key_hashes, rules_of
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import PERSON_TERMS, Model
 from pipelines.unify.identity.records import INPUT, columns_of, make_records
@@ -38,8 +38,10 @@ def look_again(
     )
     columns = columns_of(con, records)
     rules = rules_of(declaration, columns)
-    was = f"(select k.* from {tables.known} as k semi join identity_changed using (rid))"
-    make_key_hashes(con, rules, was, "identity_old_hashes")
+    make_key_hashes(con, rules, tables.known)
+    con.execute(
+        f"create or replace temp table identity_old_hashes as from {HASHES} semi join identity_changed using (rid)"
+    )
     con.execute(
         f"""create or replace temp table identity_source as
             select {", ".join(sorted(columns & INPUT))} from {records}
@@ -50,14 +52,15 @@ def look_again(
     con.execute(f"delete from {tables.known} where rid in (select rid from identity_changed)")
     con.execute(f"insert into {tables.known} by name from identity_new")
     make_key_hashes(con, rules, "identity_new", "identity_new_hashes")
-    make_key_hashes(con, rules, tables.known)
+    con.execute(f"delete from {HASHES} where rid in (select rid from identity_changed)")
+    con.execute(f"insert into {HASHES} from identity_new_hashes")
     con.execute("create or replace temp table identity_touched as select rid from identity_changed")
     caps = {**declared_caps(declaration, model.population or 1), **(model.caps or {})}
-    for rule in rules:
-        before = keyed(rule, "identity_old_hashes")
-        make_beside(con, rule, f"{keyed(rule, 'identity_new_hashes')} union all {before}")
-        context = {"keyed_before": before, "at_most": caps[rule.name], "neighbours": rule.neighbours}
-        con.execute(f"insert into identity_touched {render('identity_flipped', **context)}")
+    make_beside(con, rules, ["identity_new_hashes", "identity_old_hashes"])
+    before = keyed(rules, "identity_old_hashes")
+    con.execute(
+        f"insert into identity_touched {render('identity_flipped', rules=rules, caps=caps, keyed_before=before)}"
+    )
     con.execute("create or replace temp table identity_touched as select distinct rid from identity_touched")
     return columns
 
