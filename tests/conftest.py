@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+ROOT = Path(__file__).resolve().parents[1]
+# Programs that tests start find what pytest finds: the project, and what tests share.
+FOUND = [str(ROOT), str(ROOT / "tests" / "kit"), os.environ.get("PYTHONPATH", "")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, FOUND))
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
@@ -27,4 +31,4 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "crosswalk"))
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The checkout."""
-    return Path(__file__).resolve().parents[1]
+    return ROOT

@@ -62,7 +62,7 @@ class Program:
         kept = {k: v for k, v in os.environ.items() if not k.startswith((*CREDENTIALS, "DATABASE_URL"))}
         return {**kept, **self.environment}
 
-    def __call__(self, *words: str, timeout: float = 120) -> Ran:
+    def __call__(self, *words: str, timeout: float = 600) -> Ran:
         done = subprocess.run(
             self.command(*words),
             cwd=ROOT,

@@ -22,7 +22,7 @@ from pipelines.connections.locks import lock
 from pipelines.connections.owner import Owner
 with lock(Owner("ann", Path(sys.argv[1])), "extract-north", "crosswalk run north"):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -62,7 +62,7 @@ def _environment(data: Path) -> dict[str, str]:
 
 def _run(command: str, environment: dict[str, str], data: Path) -> str:
     done = subprocess.run(
-        command, shell=True, cwd=ROOT, env=environment, text=True, timeout=200, check=False,
+        command, shell=True, cwd=ROOT, env=environment, text=True, timeout=600, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return done.stdout.replace(str(data), "data")

@@ -67,7 +67,7 @@ def server() -> Iterator[str]:
             os.chown(home, whom["user"], whom["group"])
         home.chmod(0o700)
         made = [folder / "initdb", "-D", home / "data", "-U", "tests", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"]
-        subprocess.run(made, check=True, capture_output=True, cwd=home, timeout=120, **whom)
+        subprocess.run(made, check=True, capture_output=True, cwd=home, timeout=250, **whom)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -81,12 +81,12 @@ def server() -> Iterator[str]:
             yield url
         finally:
             process.send_signal(signal.SIGINT)  # ends at once; SIGTERM would wait for who is still connected
-            process.wait(30)
+            process.wait(120)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     engine = sa.create_engine(f"{url}/postgres", poolclass=sa.NullPool)
-    for _ in range(300):
+    for _ in range(1200):
         try:
             engine.connect().close()
             return

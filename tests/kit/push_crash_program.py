@@ -1,10 +1,13 @@
 """A process whose children others may kill: for each line `FOLDER URL` on stdin it forks a child that does one whole
 push run. It prints the child's process id, and after a second line the child's exit status, once it has ended.
+
+The first run is its own: what that loads and compiles its children are born with.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import urllib.request
 from pathlib import Path
@@ -62,11 +65,12 @@ def run(owner: Owner, url: str, schemas: Any) -> None:
     reader = RecordReader(connection, schemas)
     with open_state(owner) as state:
         recover(connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
-        with urllib.request.urlopen(f"{url}/contacts", timeout=30) as answer:
+        with urllib.request.urlopen(f"{url}/contacts", timeout=250) as answer:
             records = orjson.loads(answer.read())["contacts"]
         with duckdb.connect(config={"threads": 1}) as con:
             warehouse = Warehouse(con, schemas)
-            fill(warehouse, state, reader, records)
+            with warehouse.at_once():
+                fill(warehouse, state, reader, records)
             made = plan(connection, con, state, schemas)
             apply(made, connection, state, schemas, reader, run_id=runs.new_run_id(), backoff=0.01)
 
@@ -74,12 +78,21 @@ def run(owner: Owner, url: str, schemas: Any) -> None:
 def main() -> None:
     """One child for each pair of lines."""
     schemas = {"contacts": load_schemas(Path(__file__).parents[2] / "schemas")["contacts"]}
+    folder, url = sys.stdin.readline().split()
+    empty = Owner("empty", Path(folder))
+    open_state(empty).close()
+    run(Owner("ann", Path(folder)), url, schemas)
+    print("ready", flush=True)
     for line in sys.stdin:
         folder, url = line.split()
+        owner = Owner("ann", Path(folder))
+        if not owner.state.exists():
+            owner.root.mkdir(parents=True, exist_ok=True)
+            shutil.copy(empty.state, owner.state)
         child = os.fork()
         if child == 0:
             try:
-                run(Owner("ann", Path(folder)), url, schemas)
+                run(owner, url, schemas)
                 os._exit(0)
             except BaseException:  # noqa: BLE001 - a forked child must not return into the parent's loop
                 import traceback

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -18,6 +19,7 @@ class Warehouse:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, schemas: Mapping[str, CanonicalEntity]) -> None:
         self.con, self.schemas = con, schemas
+        self._held: dict[tuple[str, ...], list[Any]] | None = None
         con.execute("SET TimeZone = 'UTC'")
         for schema in ("staging", "unified", "quality", "meta"):
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -88,10 +90,26 @@ class Warehouse:
         sets = ", ".join(f'"{name}" = ?' for name in values)
         self.con.execute(f"UPDATE {table} SET {sets} WHERE {where}", list(values.values()))
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Holds rows back and inserts those of a kind together: where there are many, that is what takes time."""
+        self._held = {}
+        yield
+        held, self._held = self._held, None
+        for (table, *names), values in held.items():
+            self._write(table, names, values)
+
     def _insert(self, table: str, row: Mapping[str, Any]) -> None:
-        names = ", ".join(f'"{name}"' for name in row)
-        marks = ", ".join("?" for _ in row)
-        self.con.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
+        if self._held is None:
+            self._write(table, list(row), list(row.values()))
+        else:
+            self._held.setdefault((table, *row), []).extend(row.values())
+
+    def _write(self, table: str, names: list[str], values: list[Any]) -> None:
+        columns = ", ".join(f'"{name}"' for name in names)
+        marks = f"({', '.join('?' for _ in names)})"
+        every = ", ".join([marks] * (len(values) // len(names)))
+        self.con.execute(f"INSERT INTO {table} ({columns}) VALUES {every}", values)
 
 
 MAPPING: dict[str, Any] = {

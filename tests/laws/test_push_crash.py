@@ -16,17 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import push_crash_program
 import pytest
 import uvicorn
 from law_settings import MEMORY
+from push_crash_program import PEOPLE
 from push_memory_crm import MemoryCrm
 
 from pipelines.connections.owner import Owner
 from pipelines.state import intents
 from pipelines.state.database import open_state
-
-TESTS = Path(__file__).resolve().parents[1]
-PEOPLE = 24
 
 
 class Served:
@@ -90,24 +89,21 @@ class Served:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(10)
+        self.thread.join(60)
 
 
 class Pusher:
     """The program that pushes, in children that are forked from it, and kills of these."""
 
-    def __init__(self) -> None:
-        path = os.pathsep.join([str(TESTS.parent), str(TESTS / "kit"), os.environ.get("PYTHONPATH", "")])
-        self.process = subprocess.Popen(
-            [sys.executable, str(TESTS / "kit" / "push_crash_program.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+    def __init__(self, folder: Path, url: str) -> None:
+        program = [sys.executable, push_crash_program.__file__]
+        self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        self.stdin.write(f"{folder} {url}\n")
+        self.stdin.flush()
+        assert self.stdout.readline() == "ready\n"
 
     def run(self, folder: Path, url: str, when: threading.Event | None = None, delay: float = 0) -> int:
         """One push; its exit status, -9 where the kill, `delay` seconds after `when`, came before its end."""
@@ -125,7 +121,7 @@ class Pusher:
 
     def stop(self) -> None:
         self.stdin.close()
-        self.process.wait(30)
+        self.process.wait(120)
         self.stdout.close()
 
 
@@ -135,17 +131,17 @@ def _has_ended(child: int) -> bool:
 
 
 @pytest.fixture
-def pusher() -> Iterator[Pusher]:
-    program = Pusher()
-    yield program
-    program.stop()
-
-
-@pytest.fixture
 def served() -> Iterator[Served]:
     server = Served(MemoryCrm())
     yield server
     server.stop()
+
+
+@pytest.fixture
+def pusher(served: Served, tmp_path: Path) -> Iterator[Pusher]:
+    program = Pusher(tmp_path, served.url)
+    yield program
+    program.stop()
 
 
 def populate(crm: Any) -> None:

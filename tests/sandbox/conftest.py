@@ -5,9 +5,11 @@ A module says `CRM` and `PEOPLE`; one that says nothing is about Brivity, with f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import emulated
@@ -42,6 +44,13 @@ def client(sandbox: Sandbox, crm: str) -> Iterator[httpx.Client]:
     """A client that has logged in."""
     with closing(emulated.client(sandbox, crm)) as client:
         yield client
+
+
+@pytest.fixture
+def windows_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes for the vendors' limits: what they let through does not hang on the machine's pace."""
+    now = time.monotonic()
+    monkeypatch.setattr("pipelines.sandbox.limits.time", SimpleNamespace(monotonic=lambda: now))
 
 
 @pytest.fixture(scope="module")

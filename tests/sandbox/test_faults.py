@@ -129,12 +129,12 @@ def test_latency(sandbox: Sandbox, client: httpx.Client) -> None:
     sandbox.crm("brivity").faults.add("latency", seconds=0.05, count=1)
     began = time.monotonic()
     client.get("contacts")
-    assert time.monotonic() - began >= 0.05
+    assert time.monotonic() - began > 0.04
 
 
 def test_calls_wait_side_by_side(running: SandboxHandle) -> None:
     """With latency on every call, parallel calls take the time of one."""
-    running.admin("PATCH", "brivity_core/settings", {"latency_ms": 200})
+    running.admin("PATCH", "brivity_core/settings", {"latency_ms": 500})
     url = f"{running.url('brivity_core')}/api/people"
     with httpx.Client() as client, ThreadPoolExecutor(20) as threads:
         began = time.monotonic()
@@ -142,7 +142,7 @@ def test_calls_wait_side_by_side(running: SandboxHandle) -> None:
         took = time.monotonic() - began
     running.admin("PATCH", "brivity_core/settings", {"latency_ms": 0})
     assert {answer.status_code for answer in answers} == {401}
-    assert 0.2 <= took < 2, "one after the other it would be 4 seconds"
+    assert 0.4 < took < 8, "one after the other it would be 10 seconds"
 
 
 def test_a_limit_lets_through_what_it_says_and_no_more() -> None:
@@ -157,6 +157,7 @@ def test_a_limit_lets_through_what_it_says_and_no_more() -> None:
     assert limiter.exceeded("me", "GET", "/search", now=5) is None
 
 
+@pytest.mark.usefixtures("windows_stand_still")
 def test_limits_hold_when_asked(sandbox: Sandbox, client: httpx.Client) -> None:
     assert {client.get("contacts").status_code for _ in range(30)} == {200}
     sandbox.crm("brivity").is_limited = True

@@ -181,6 +181,7 @@ def test_404(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
+@pytest.mark.usefixtures("windows_stand_still")
 @pytest.mark.parametrize(("headers", "calls", "events"), [(SYSTEM, 250, 20), ({"X-System-Key": "no"}, 125, 10)])
 def test_limits(sandbox: Sandbox, client: httpx.Client, headers: dict[str, str], calls: int, events: int) -> None:
     """4.4: sliding 10 s; with key global 250, GET events 20; without 125 and 10; 429 carries Retry-After in seconds."""
@@ -199,6 +200,7 @@ def test_limits(sandbox: Sandbox, client: httpx.Client, headers: dict[str, str],
     assert shown["X-RateLimit-Context"] == "global"
 
 
+@pytest.mark.usefixtures("windows_stand_still")
 def test_the_limit_of_people_and_of_events(sandbox: Sandbox, client: httpx.Client) -> None:
     """4.4: with the key PUT people 25, POST events unlimited."""
     sandbox.crm("follow_up_boss").is_limited = True

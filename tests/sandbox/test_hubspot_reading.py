@@ -115,6 +115,7 @@ def test_rate_headers(client: httpx.Client) -> None:
         assert "x-hubspot-correlation-id" in bare.headers
 
 
+@pytest.mark.usefixtures("windows_stand_still")
 def test_over_the_limit_is_429(sandbox: Sandbox, client: httpx.Client) -> None:
     """1.4: searches 5 a second; 190 in ten seconds; `policyName` may be lacking; no Retry-After."""
     crm = sandbox.crm("hubspot")

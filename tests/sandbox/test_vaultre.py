@@ -222,6 +222,7 @@ def test_users(sandbox: Sandbox, client: httpx.Client) -> None:
     assert client.get(f"account/users/{users[0]['id']}").json() == users[0]
 
 
+@pytest.mark.usefixtures("windows_stand_still")
 def test_ten_calls_a_second(sandbox: Sandbox, client: httpx.Client) -> None:
     """3.6: 10 requests a second and 10,000 a day; 429; no rate headers."""
     crm = sandbox.crm("vaultre")

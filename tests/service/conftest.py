@@ -141,7 +141,7 @@ class Served:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal, and waits for the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(240)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def start(project: Project, database: str) -> Iterator[Callable[..., Served]]:
                 text=True,
             )
             running.append(process)
-            ends = time.monotonic() + 90
+            ends = time.monotonic() + 240
             while "(ctrl-c ends it)" not in (said := Path(log.name).read_text()):
                 assert process.poll() is None, said
                 assert time.monotonic() < ends, said

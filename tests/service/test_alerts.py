@@ -176,7 +176,7 @@ def test_after_a_job_the_operator_hears_of_it_once(
             alerts.after_job(context, job)
         (told,) = [j for j in jobs.listed(context, "ann") if j.kind == "alert"]
         context.background.jobs.wake()
-        ended = jobs.wait(context, told.job_id, 20)
+        ended = jobs.wait(context, told.job_id, 120)
     assert ended is not None
     assert ended.status == "done"
     assert [said["key"] for said in heard] == ["run:sync:north"]

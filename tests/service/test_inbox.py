@@ -94,7 +94,7 @@ def test_a_sender_that_went_away_is_not_waited_for(store: State) -> None:
     assert gone.cancel()
     kept = box.put([arrival("kept")])
     box.start()
-    assert kept.result(20)[0].outcome == "new"
+    assert kept.result(120)[0].outcome == "new"
     box.stop()
     assert inbox.waiting(store) == {("ann", "north"): 1}
 

@@ -219,7 +219,7 @@ def listener() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
         server.server_close()
 
 
-def until(found: Callable[[], Any], seconds: float = 20) -> Any:
+def until(found: Callable[[], Any], seconds: float = 120) -> Any:
     ends = time.monotonic() + seconds
     while not (value := found()) and time.monotonic() < ends:
         time.sleep(0.05)

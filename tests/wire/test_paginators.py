@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -89,14 +88,16 @@ def test_positions(wired: Callable[..., Any], count: int, way: tuple[dict[str, A
 
 
 def test_pages_are_fetched_ahead_within_the_limits(wired: Callable[..., Any]) -> None:
-    at_once, most, lock = [0], [0], threading.Lock()
+    at_once, most, lock, are_four = [0], [0], threading.Lock(), threading.Event()
     served = by_position(records(40), 4)
 
     def answer(request: Any, number: int) -> Any:
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
-        time.sleep(0.05)
+            if at_once[0] == 4:
+                are_four.set()
+        assert number == 1 or are_four.wait(60), "they were never four"
         with lock:
             at_once[0] -= 1
         return served(request, number)
