@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -81,7 +83,7 @@ class Client:
         self._http = httpx.AsyncClient(
             http2=transport is None and (connection.wire.base_url or "").startswith("https"),
             timeout=httpx.Timeout(connection.wire.timeout, pool=None), transport=transport, trust_env=False,
-            follow_redirects=False,
+            follow_redirects=False, verify=_trusted(),
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
         )  # fmt: skip
 
@@ -228,6 +230,12 @@ class Client:
                 self._credentials = None
                 return await asyncio.to_thread(self._auth.renew, signed_with)
             return True
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """Whom to trust: read once, because it takes longer than many a call."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _json(body: Any) -> bytes:
