@@ -65,6 +65,33 @@ def look_again(
     return columns
 
 
+def gather(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:
+    """Fill `identity_near` with the comparable records of all that may be weighed or put together again.
+
+    They are those of `identity_pairs`, those touched, whom those touched were paired with, and all of their components.
+    Few as they are, what follows reads them alone, and the wide table of all records once.
+    """
+    con.execute(
+        f"""create or replace temp table identity_around as
+            with seed as (
+                select a as rid from identity_pairs
+                union select b from identity_pairs
+                union select rid from identity_touched
+                union select m.b from {tables.matches} as m semi join identity_touched as t on t.rid = m.a
+                union select m.a from {tables.matches} as m semi join identity_touched as t on t.rid = m.b
+            ),
+            components as (
+                select distinct c.component from {tables.clusters} as c semi join seed as s on s.rid = c.rid
+            )
+            select rid from seed
+            union select c.rid from {tables.clusters} as c semi join components as o on o.component = c.component"""
+    )
+    con.execute(
+        f"""create or replace temp table identity_near as
+            select k.* from {tables.known} as k semi join identity_around as r on r.rid = k.rid"""
+    )
+
+
 def widen(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:
     """Put the new pairs in place of the old; fill `identity_scope` (rid): all records of the components touched."""
     con.execute(

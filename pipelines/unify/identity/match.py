@@ -8,7 +8,7 @@ Everything per record is SQL (`pipelines/models/identity_*.sql`); the weights ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 
 import duckdb
@@ -18,11 +18,11 @@ from pipelines.unify.identity.calibrate import calibrate
 from pipelines.unify.identity.candidates import make_pairs
 from pipelines.unify.identity.clusters import make_members
 from pipelines.unify.identity.declaration import IdentityDeclaration
-from pipelines.unify.identity.incremental import keep_unchanged, look_again, widen
+from pipelines.unify.identity.incremental import gather, keep_unchanged, look_again, widen
 from pipelines.unify.identity.model import Model, load_model
 from pipelines.unify.identity.records import make_frequencies, make_known, make_records
 from pipelines.unify.identity.rules import match_by_rules
-from pipelines.unify.identity.scoring import make_near, make_scores
+from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
 from pipelines.unify.identity.tables import Tables, tables_of
 
@@ -130,10 +130,10 @@ def _match_changed(
         caps=model.caps,
         touched="identity_touched",
     )
-    make_near(con, "identity_near", "identity_pairs", tables.known)
+    gather(con, tables)
     pairs = _score(con, declaration, model, "identity_near")
     widen(con, tables)
-    _cluster(con, declaration, model, tables, answers, scope="identity_scope")
+    _cluster(con, declaration, model, replace(tables, known="identity_near"), answers, scope="identity_scope")
     keep_unchanged(con, tables)
     con.execute(
         f"""create or replace temp table looked_at as
