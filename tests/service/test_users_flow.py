@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,6 +18,7 @@ from pipelines.commands.run_options import RunOptions
 from pipelines.commands.running import run
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.connections.project import Project
+from pipelines.sandbox.handle import start
 from pipelines.service.context import Context
 from pipelines.service.jobs import store
 from pipelines.service.owners import organisation_name, owner_name
@@ -133,3 +136,57 @@ def test_users_of_the_organisation_become_golden_users(
         ("ada@acme.example", "Ada", "Ada Lovelace", "admin", True, "x-1"),
         ("grace@acme.example", "Grace", "Grace", "user", False, "x-2"),
     ]
+
+
+TEAM = """
+crm: team
+label: Team
+connection:
+  base_url: "${TEAM_ADDRESS}"
+  auth: {type: bearer, token: "${TEAM_TOKEN}"}
+entities:
+  users:
+    extract:
+      path: api/contacts
+      data_selector: items
+      params: {pagesize: 100}
+      paginator: {type: page_number, base_page: 1, page_param: page, total_path: totalPages}
+    get: {path: "api/contacts/{id}"}
+    id: id
+    modified: modified
+    fields: {first_name: firstName, last_name: lastName, email: email, role: type}
+    push:
+      create: email is not null
+      find: {by: [email], request: {path: api/contacts, params: {email: "{email}"}, data_selector: items}}
+      fields: [first_name, last_name, email, role]
+      create_request: {method: POST, path: api/contacts}
+      update_request: {method: PUT, path: "api/contacts/{id}"}
+      answer_record: "$"
+"""
+
+
+@pytest.mark.slow
+def test_users_are_pushed_to_a_crm_whose_mapping_pushes_users(
+    serve: Any, project: Project, project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No mapped CRM documents a call that makes users, so one that does is made of an emulated CRM's contacts."""
+    with start(tmp_path / "crm", ["mri_vault"], size=3) as crm:
+        given = crm.environment("mri_vault")
+        project.mappings.unlink()
+        project.mappings.mkdir()
+        shutil.copy(project_root / "mappings" / "wrapper_users.yml", project.mappings)
+        (project.mappings / "team.yml").write_text(TEAM)
+        with serve(INTERNAL_API_KEY=KEY) as client:
+            push(client, "acme", "ada@acme.example")
+        monkeypatch.chdir(project.root)
+        for name, value in {
+            "WRAPPER_ORG_CODE": "acme", "TEAM_ADDRESS": given["MRI_VAULT_INSTANCE_URL"],
+            "TEAM_TOKEN": given["MRI_VAULT_API_KEY"], "ALLOW_INSECURE_CRM_URLS": "true",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        for times in (1, 2):
+            options = RunOptions(["wrapper_users", "team"], project.data_dir, push="apply", quiet=True, owner="default")
+            report, code = run(options)
+            assert code is Exit.DONE, (times, report.messages)
+            there = crm.admin("GET", "mri_vault/records?entity=contacts")
+            assert [one["body"]["email"] for one in there].count("ada@acme.example") == 1, times
