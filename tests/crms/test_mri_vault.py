@@ -1,26 +1,15 @@
-"""MRI Vault's flat wire: what the connectors' contract says of it, against its emulator."""
+"""MRI Vault's flat wire: what is written has the names that the connectors' contract gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines.mapping.language import Entity
 from pipelines.mapping.load import load_mapping, load_schemas
 from pipelines.push.write import Writer
-
-Office = Any  # see conftest.py
-
-
-@pytest.fixture(scope="module")
-def office(open_office: Callable[..., Office]) -> Office:
-    """Deals of Salesforce are to stand in MRI Vault, too; their properties do not all."""
-    made = open_office("mri_vault", "salesforce", "follow_up_boss", size=40)
-    made.settle("all")
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +45,3 @@ def test_fields_are_the_contracts(writers: Mapping[str, Writer]) -> None:
         "propertyId": "prop-1", "stage": "open", "riskLevel": "low", "riskFlags": ["late"], "nextAction": "call",
         "nextActionOwner": "Bo", "summary": "s", "contacts": ["con-1"],
     }  # fmt: skip
-
-
-def test_nothing_is_sent_that_must_be_refused(office: Office) -> None:
-    """What points to a record goes after it, and waits for one that is not there."""
-    calls = office.calls("mri_vault")
-    assert sum(call["count"] for call in calls if call["method"] == "POST") > 5
-    assert not [call for call in calls if call["status"] >= 400]
