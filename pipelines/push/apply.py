@@ -35,6 +35,8 @@ CHUNK = 400
 BATCHES = 10
 """Batches that share it, where the CRM takes batches: what a transaction costs is spread over a thousand records."""
 CHUNKS_AT_ONCE = 3
+COLLECT_AFTER = 20_000
+"""Objects that come before the collector of garbage looks at them."""
 
 
 class GuardTripped(Exception):  # noqa: N818 - says a state: the plan is too big to be true
@@ -133,11 +135,14 @@ def recover(
 
 def _run(work: Coroutine[Any, Any, Applied]) -> Applied:
     """Runs it. What the libraries have in memory is kept from the collector of garbage, which would go through all of
-    it again and again while records come and go: a fifth of the time."""
+    it again and again while records come and go: a fifth of the time. It looks at what is new once in a while."""
+    young, middle, old = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(max(young, COLLECT_AFTER), middle, old)
     try:
         return asyncio.run(work)
     finally:
+        gc.set_threshold(young, middle, old)
         gc.unfreeze()
 
 
