@@ -11,6 +11,7 @@ import json
 import random
 import ssl
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,6 +80,7 @@ class Client:
         self._credentials: tuple[float, dict[str, str], str] | None = None
         self._login = asyncio.Lock()
         self._places = asyncio.Semaphore(connection.wire.concurrency)
+        self._lines: defaultdict[tuple[int, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         most = connection.wire.concurrency
         self._http = httpx.AsyncClient(
             http2=transport is None and (connection.wire.base_url or "").startswith("https"),
@@ -183,24 +185,33 @@ class Client:
             raise self._unknown(what, failed) from None
 
     async def _within_limits(self, request: httpx.Request) -> httpx.Response:
-        """Waits for a place among the calls in flight (httpx's own queue takes time that grows with its square) and for
-        the limiter together: what the limiter has counted leaves at once, and who waits for it keeps no place."""
-        while True:
-            async with self._places:
-                taken = self._limiter.take(request.method, request.url.path)
-                if isinstance(taken, Sent):
-                    self.calls += 1
-                    return await self._timed(request, taken)
-            await asyncio.sleep(taken)
-
-    async def _timed(self, request: httpx.Request, sent: Sent) -> httpx.Response:
-        is_good = False
+        sent, is_good = await self._counted(request), False
+        self.calls += 1
         try:
             response = await self._http.send(request)
             is_good = response.status_code < 400
             return response
         finally:
             self._limiter.answered(sent, is_typical=is_good)
+            self._places.release()
+
+    async def _counted(self, request: httpx.Request) -> Sent:
+        """Waits for a place among the calls in flight (httpx's own queue takes time that grows with its square) and for
+        the limiter together: what the limiter has counted leaves at once, and who waits for it keeps no place. Of those
+        that the same limits count only the first in line asks."""
+        method, path = request.method, request.url.path
+        async with self._lines[self._limiter.counted_by(method, path)]:
+            while True:
+                await self._places.acquire()
+                taken: Sent | float = 0.0
+                try:
+                    taken = self._limiter.take(method, path)
+                finally:
+                    if not isinstance(taken, Sent):
+                        self._places.release()
+                if isinstance(taken, Sent):
+                    return taken
+                await asyncio.sleep(taken)
 
     def _unknown(self, what: str, cause: errors.CrmError) -> OutcomeUnknownError:
         return OutcomeUnknownError(

@@ -148,6 +148,11 @@ class Limiter:
             self.calls += 1
             return sent
 
+    def counted_by(self, method: str, path: str) -> tuple[int, ...]:
+        """Which short windows count a call: calls that have the same may stand in one line."""
+        call = f"{method.upper()} {path}"
+        return tuple(n for n, w in enumerate(self._windows) if w.pattern is None or w.pattern.search(call))
+
     def answered(self, sent: Sent, *, is_typical: bool = True) -> None:
         """A call of `take` is over.
 
