@@ -16,7 +16,7 @@ import pytest
 import staged_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from law_settings import EXAMPLES
+from law_settings import TOGETHER, builds, together
 
 from pipelines.unify.sources import Source
 
@@ -62,7 +62,7 @@ values = {
 
 
 @st.composite
-def records(draw: st.DrawFn, most: int = 24, people: int = 8) -> list[Any]:
+def records(draw: st.DrawFn, most: int = 8, people: int = 3) -> list[Any]:
     """Records of several people, edited, echoed, deleted, frozen, of known and unknown age."""
     serial = next(SERIAL)
     made = []
@@ -84,6 +84,9 @@ def records(draw: st.DrawFn, most: int = 24, people: int = 8) -> list[Any]:
             )
         )
     return made
+
+
+worlds = together(records())
 
 
 def since(record: Any, field: str) -> tuple[float | None, bool]:
@@ -122,8 +125,8 @@ def by_person(staged: list[Any]) -> dict[str, list[Any]]:
     return found
 
 
-@settings(max_examples=max(50, EXAMPLES))
-@given(staged=records(), seed=st.integers(0, 99))
+@settings(max_examples=builds(60))
+@given(staged=worlds, seed=st.integers(0, 99))
 def test_one_build_keeps_l1_l2_l6_and_l7(world: Any, again: Any, staged: list[Any], seed: int) -> None:
     """The latest edit wins, nothing is emptied, nobody is lost, and the order of the input changes nothing."""
     world.stage_frozen("contacts", staged)
@@ -170,8 +173,8 @@ def _check_conservation(world: Any, counts: Any, staged: list[Any]) -> None:
     assert counts.golden == sum(expected(p) is not None for p in by_person(staged).values())
 
 
-@settings(max_examples=max(15, EXAMPLES // 2))
-@given(staged=records(), touched=st.integers(7, 9))
+@settings(max_examples=builds(24))
+@given(staged=worlds, touched=st.integers(7, 9))
 def test_l5_writing_the_golden_values_back_changes_none_of_them(world: Any, staged: list[Any], touched: int) -> None:
     """What push writes is read back as an echo, as old as the value it repeats, in a record that was just touched."""
     world.stage_frozen("contacts", staged)
@@ -202,8 +205,8 @@ def write_back(record: Any, golden: dict[str, Any], since: dict[tuple[str, str],
     record.edits, record.modified = edits, touched
 
 
-@settings(max_examples=max(10, EXAMPLES // 4))
-@given(staged=records(), later=records())
+@settings(max_examples=builds(24))
+@given(staged=worlds, later=worlds)
 def test_l1_holds_while_records_come_and_go(world: Any, staged: list[Any], later: list[Any]) -> None:
     """What was never in scope is nobody's record."""
     for step in (staged, staged + later, later):
@@ -211,16 +214,18 @@ def test_l1_holds_while_records_come_and_go(world: Any, staged: list[Any], later
         _check_conservation(world, world.unify()["contacts"], [r for r in step if r.is_in_scope])
 
 
-@settings(max_examples=max(20, EXAMPLES // 2))
-@given(steps=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=4))
+@settings(max_examples=builds(24))
+@given(
+    steps=st.lists(st.lists(st.integers(0, 3), min_size=6 * TOGETHER, max_size=6 * TOGETHER), min_size=2, max_size=4)
+)
 def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
-    """Six records are grouped anew at each step, at random: ids are kept, redirect, and are never reused."""
+    """The six records of a world are grouped anew at each step: ids are kept, redirect, and are never reused."""
     serial = next(SERIAL)
-    keys = [f"{CONNECTIONS[n % 4]}:{serial}-{n}" for n in range(6)]
+    keys = [f"{CONNECTIONS[n % 4]}:{serial}-{n}" for n in range(6 * TOGETHER)]
     before: dict[str, str] = {}
     ever: dict[str, set[str]] = {}
     for step in steps:
-        groups = dict(zip(keys, step, strict=True))
+        groups = {key: f"{n // 6}-{group}" for n, (key, group) in enumerate(zip(keys, step, strict=True))}
         world.stage(
             "contacts",
             [
@@ -244,7 +249,7 @@ def test_l11_identity_is_stable(world: Any, steps: list[list[int]]) -> None:
         assert world.ids() == now, "a re-run changed an id"
 
 
-def _check_groups(now: dict[str, str], groups: dict[str, int]) -> None:
+def _check_groups(now: dict[str, str], groups: dict[str, str]) -> None:
     for one, other in itertools.combinations(groups, 2):
         assert (now[one] == now[other]) == (groups[one] == groups[other])
 
@@ -258,8 +263,8 @@ def _check_kept(before: dict[str, str], now: dict[str, str], redirects: dict[str
         assert redirects.get(golden, golden) in largest
 
 
-@settings(max_examples=max(15, EXAMPLES // 2))
-@given(staged=records(), changed=records(), seed=st.integers(0, 99))
+@settings(max_examples=builds(24))
+@given(staged=worlds, changed=worlds, seed=st.integers(0, 99))
 def test_a_partial_build_equals_a_whole_one(world: Any, staged: list[Any], changed: list[Any], seed: int) -> None:
     """Making only what changed anew leaves the tables that a whole build would."""
     world.stage("contacts", staged)
