@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipelines.unify.sources import Source
 
-FEW = settings(max_examples=3, deadline=None)
+FEW = settings(max_examples=2, deadline=None)
 GIVEN = ["Alice", "Bruno", "Carla", "Dmitri", "Elena", "Farid", "Greta", "Hugo"]
 FAMILY = ["Abara", "Bianchi", "Castro", "Dvorak", "Eriksen", "Fischer"]
 
@@ -49,7 +49,7 @@ def test_the_order_of_records_and_of_sources_changes_no_person(helper: Any, seed
     found = []
     for sources, order in (("abc", list(rows)), ("cab", random.Random(seed).sample(list(rows), len(rows)))):
         with tempfile.TemporaryDirectory() as folder:
-            world = helper.World(Path(folder))
+            world = helper.World(Path(folder), helper.only("contacts", *rows["a:0"]))
             world.sources = [Source(name) for name in sources]
             put(world, helper, rows, order)
             found.append((world.ids(), world.rows("golden.contact_model"), world.rows("golden.contact_matches")))
@@ -58,17 +58,17 @@ def test_the_order_of_records_and_of_sources_changes_no_person(helper: Any, seed
     assert len(set(found[0][0].values())) < len(rows), "some are one"
 
 
-@FEW
+@settings(FEW, max_examples=1)
 @given(seed=st.integers(0, 10**6))
 def test_the_order_in_which_records_come_changes_no_cluster(helper: Any, seed: int) -> None:
     """With the model and the frequencies as they are: what goes and comes back, in whatever order, is where it was."""
     rows = people(seed)
     away = random.Random(seed).sample(sorted(rows), 10)
     with tempfile.TemporaryDirectory() as folder:
-        world = helper.World(Path(folder))
+        world = helper.World(Path(folder), helper.only("contacts", *rows["a:0"]))
         put(world, helper, rows, rows)
         before, model = world.groups(), world.rows("golden.contact_model")
-        for gone in (away, away[3:], away[7:], []):
+        for gone in (away, away[5:], []):
             put(world, helper, rows, [key for key in rows if key not in gone])
         assert world.rows("golden.contact_model") == model
         assert world.groups() == before
