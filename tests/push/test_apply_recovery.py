@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -53,3 +54,30 @@ def test_an_interrupted_creation_that_never_arrived_is_sent_again(room: Any) -> 
     room.push(connection)  # settles first; the plan was made before that, so the record waits
     room.push(connection)
     assert room.crm.created.total() == 1
+
+
+def test_a_lost_creation_is_looked_for_once_the_index_has_caught_up(room: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def catching_up(mapping: Any) -> None:
+        mapping["entities"]["contacts"]["push"]["find"]["lag"] = 0.4
+
+    made: dict[str, float] = {}
+    create, search = room.crm._create, room.crm._search
+
+    def noted(entity: str, body: Any) -> Any:
+        record = create(entity, body)
+        made[record["id"]] = time.monotonic()
+        return record
+
+    monkeypatch.setattr(room.crm, "_create", noted)
+    monkeypatch.setattr(
+        room.crm,
+        "_search",
+        lambda entity, params: (
+            one for one in search(entity, params) if time.monotonic() - made.get(one["id"], 0.0) > 0.2
+        ),
+    )
+    room.lacking(1, email="a@x.org")
+    room.crm.strike = lambda request: "lost" if request.method == "POST" else None
+    done = room.push(room.connect(catching_up, create="linked"))
+    assert done.counts == {"contacts": {"done": 1, "sent": 1}}
+    assert set(room.crm.created.values()) == {1}
