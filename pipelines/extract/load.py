@@ -80,9 +80,7 @@ def finish_pending(connection: Connection, folder: Folder) -> list[str]:
         return []
     pipeline = _pipeline(connection, folder)
     _patiently(lambda: pipeline.run(loader_file_format=FORMAT))
-    tables = [t for t in pipeline.default_schema.data_table_names() if not t.startswith("_")]
-    remove_doubles(connection.owner.raw(connection.name), folder.spool, tables)
-    return tables
+    return remove_doubles(connection.owner.raw(connection.name), folder.spool)
 
 
 def load(connection: Connection, folder: Folder, versions: list[Versions]) -> str:
@@ -96,11 +94,17 @@ def load(connection: Connection, folder: Folder, versions: list[Versions]) -> st
     return load_id
 
 
-def remove_doubles(path: Path, spool: Path, tables: list[str]) -> None:
-    """Leaves one row of each (id, hash, seen)."""
+def remove_doubles(path: Path, spool: Path) -> list[str]:
+    """Leaves one row of each (id, hash, seen) in each entity's table; their names.
+
+    The file is asked for them: dlt, killed at its first load, may have lost the name of its schema.
+    """
+    listed = "select table_name from duckdb_tables() where schema_name = ? and not starts_with(table_name, '_')"
     with duckdb.connect(str(path), config=raw.config(spool)) as con:
+        tables = [name for (name,) in con.execute(listed, [raw.SCHEMA]).fetchall()]
         for table in tables:
             _remove_doubles(con, table)
+    return tables
 
 
 def _remove_doubles(con: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,9 +26,12 @@ PROGRAM = """
     from dataclasses import replace
     from pathlib import Path
     import extract_memory as memory
+    from dying import arm
     from pipelines.extract.run import extract
     connection = memory.connection(Path(sys.argv[1]), wire={"base_url": sys.argv[2]})
     print("reading", flush=True)
+    if len(sys.argv) > 3:
+        arm(sys.argv[1], int(sys.argv[3]), float(sys.argv[4]))
     extract(connection)
     print("done", flush=True)
 """
@@ -37,8 +39,11 @@ PROGRAM = """
 
 @pytest.fixture
 def crm() -> Iterator[dict[str, Any]]:
-    """A CRM over HTTP on loopback: `records`, and seconds each page takes."""
-    world: dict[str, Any] = {"records": [{"id": str(i), "name": f"n{i}"} for i in range(60)], "seconds": 0.0}
+    """A CRM over HTTP on loopback: `records`; the call numbered `stops_at` is not answered until it `goes_on`."""
+    world: dict[str, Any] = {
+        "records": [{"id": str(i), "name": f"n{i}"} for i in range(60)], "calls": itertools.count(1), "stops_at": 0,
+        "has_stopped": threading.Event(), "goes_on": threading.Event(),
+    }  # fmt: skip
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -46,7 +51,9 @@ def crm() -> Iterator[dict[str, Any]]:
         def do_GET(self) -> None:
             query = parse_qs(urlsplit(self.path).query)
             start = int(query.get("offset", ["0"])[0])
-            time.sleep(world["seconds"])
+            if next(world["calls"]) == world["stops_at"]:
+                world["has_stopped"].set()
+                world["goes_on"].wait()
             body = json.dumps(
                 {"contacts": world["records"][start : start + 3], "total": len(world["records"])}
             ).encode()
@@ -63,22 +70,21 @@ def crm() -> Iterator[dict[str, Any]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     world["url"] = f"http://127.0.0.1:{server.server_address[1]}"
     yield world
+    world["goes_on"].set()
     server.shutdown()
 
 
-def start(folder: Path, url: str, first: str = "") -> subprocess.Popen[str]:
-    root = Path(__file__).resolve().parents[2]
+def start(folder: Path, url: str, *dies: float, first: str = "") -> subprocess.Popen[str]:
+    """Begins to extract; `dies`: after how many steps (tests/kit/dying.py), and how many milliseconds later."""
     command = [
         sys.executable,
         "-c",
         textwrap.dedent(first) + textwrap.dedent(PROGRAM),
         str(folder),
         url,
+        *map(str, dies),
     ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root,
-        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests' / 'kit'}"},
-    )  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "reading\n"
     return process
@@ -93,13 +99,13 @@ def check(memory: ModuleType, connection: Any, crm: dict[str, Any]) -> None:
 
 def test_killed_while_pages_are_read(memory: ModuleType, tmp_path: Path, crm: dict[str, Any]) -> None:
     connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
-    crm["seconds"] = 0.1
+    crm["stops_at"] = 9
     process = start(tmp_path, crm["url"])
-    time.sleep(0.3)
+    assert crm["has_stopped"].wait(250)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not connection.owner.raw("memory").exists()
-    crm["seconds"] = 0.0
+    crm["goes_on"].set()
     check(memory, connection, crm)
 
 
@@ -107,22 +113,18 @@ def test_killed_while_pages_are_read(memory: ModuleType, tmp_path: Path, crm: di
 def test_killed_at_any_instant(memory: ModuleType, tmp_path: Path, crm: dict[str, Any]) -> None:
     connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
     dice = random.Random(7)
-    begun = time.monotonic()
-    start(tmp_path, crm["url"]).communicate()
-    usual = time.monotonic() - begun
-    unfinished = 0
+    struck = 0
     for round_ in range(10):
         for record in dice.sample(crm["records"], 20):
             record["name"] = f"r{round_}-{dice.random()}"
-        process = start(tmp_path, crm["url"])
-        time.sleep(dice.random() * usual * 0.7)
-        process.send_signal(signal.SIGKILL)
+        process = start(tmp_path, crm["url"], dice.randrange(250), dice.choice([0, 0, dice.uniform(0, 30)]))
         said, _ = process.communicate()
-        unfinished += "done" not in said
+        struck += process.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL or "done" in said
         if round_ % 2:
             check(memory, connection, crm)
     check(memory, connection, crm)
-    assert unfinished >= 3
+    assert struck >= 3, "a read takes 265 steps"
 
 
 CUT_AFTER_COMMIT = """
@@ -143,7 +145,7 @@ def test_a_crash_between_commit_and_its_note_doubles_nothing(
     memory: ModuleType, tmp_path: Path, crm: dict[str, Any]
 ) -> None:
     connection = memory.connection(tmp_path, wire={"base_url": crm["url"]})
-    process = start(tmp_path, crm["url"], CUT_AFTER_COMMIT)
+    process = start(tmp_path, crm["url"], first=CUT_AFTER_COMMIT)
     process.communicate()
     assert process.returncode == 9
     assert memory.rows(connection, "select count(*) from raw.contacts") == [(60,)]
