@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from pipelines.extract.load import Folder
 from pipelines.extract.run import extract
 
 PROGRAM = """
@@ -106,6 +107,17 @@ def test_killed_while_pages_are_read(memory: ModuleType, tmp_path: Path, crm: di
     process.communicate()
     assert not connection.owner.raw("memory").exists()
     crm["goes_on"].set()
+    check(memory, connection, crm)
+
+
+def test_killed_in_its_first_load_of_all(memory: ModuleType, tmp_path: Path, crm: dict[str, Any]) -> None:
+    """dlt has handed the package over, and not yet noted what its schema is called."""
+    for steps in range(110, 200, 10):
+        connection = memory.connection(tmp_path / str(steps), wire={"base_url": crm["url"]})
+        start(tmp_path / str(steps), crm["url"], steps, 0).communicate()
+        if Folder(connection).has_pending():
+            break
+    assert Folder(connection).has_pending()
     check(memory, connection, crm)
 
 
