@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from law_settings import EXAMPLES, MEMORY
+from law_settings import MEMORY, TOGETHER, builds, together
 from raw_log import Version, connect, log, rows, schema
 
 from pipelines.connections.connection import Connection
@@ -55,6 +56,7 @@ FIELDS: dict[str, Any] = {
     "owner_id": "O.I",
 }
 KEYS = ["N", "O", "E", "L", "P", "A", "B", "S", "T", "W", "R", "H", "G", "I", "other", "", "a.b", "~/", '"', "0"]
+SERIAL = itertools.count()
 TABLES = ["staging.crm__contacts", "staging.crm__contacts_edits", "quality.rejected_records", "quality.rejected_values"]
 
 texts = st.one_of(
@@ -94,7 +96,8 @@ def tables(con: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
 @st.composite
 def histories(draw: st.DrawFn) -> list[Version]:
     """Loads of versions of a few records, in the order in which they were seen; some are deleted or cannot be keyed."""
-    load_of = st.lists(st.tuples(st.integers(0, 5), values | records), min_size=1, max_size=5)
+    world = next(SERIAL)
+    load_of = st.lists(st.tuples(st.integers(0, 3), values | records), min_size=1, max_size=3)
     loads = draw(st.lists(load_of, min_size=1, max_size=3))
     versions = []
     for number, load in enumerate(loads):
@@ -102,7 +105,7 @@ def histories(draw: st.DrawFn) -> list[Version]:
             fate = draw(st.sampled_from(["", "", "", "", "deleted", "problem", "undated"]))
             versions.append(
                 Version(
-                    id=f"?{who}{number}{place}" if fate == "problem" else str(who),
+                    id=f"?{world}{who}{number}{place}" if fate == "problem" else f"{world}-{who}",
                     record=record if isinstance(record, dict) or fate == "problem" else {"N": record},
                     seen=number * 10 + draw(st.integers(0, 2)),
                     modified=None if fate == "undated" else f"2024-01-{1 + number:02d}T00:00:00Z",
@@ -116,8 +119,8 @@ def histories(draw: st.DrawFn) -> list[Version]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=max(300, EXAMPLES))
-@given(st.lists(values | records, max_size=6))
+@settings(max_examples=builds(300))
+@given(together(st.lists(values | records, max_size=6)))
 def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]) -> None:
     with office() as (con, owner, connection):
         log(owner, "crm", "contacts", [Version(str(i), json.dumps(record)) for i, record in enumerate(found)])
@@ -133,8 +136,8 @@ def test_l1_each_record_is_staged_or_rejected_whatever_is_in_it(found: list[Any]
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=max(100, EXAMPLES))
-@given(histories(), st.randoms(use_true_random=False))
+@settings(max_examples=builds(100))
+@given(together(histories()), st.randoms(use_true_random=False))
 def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) -> None:
     with office(FEW) as (con, owner, connection):
         for load in dict.fromkeys(version.load for version in versions):
@@ -150,27 +153,33 @@ def test_l2_steps_and_order_do_not_matter(versions: list[Version], chance: Any) 
     assert in_steps == at_once
 
 
-@settings(max_examples=max(40, EXAMPLES))
-@given(
-    st.lists(
-        st.one_of(st.just("absent"), st.sampled_from([None, "", " ", [], {"x": 1}, "\u0000"])), min_size=1, max_size=4
-    )
-)
-def test_l7_what_is_no_value_is_neither_a_value_nor_an_edit(nothings: list[Any]) -> None:
-    bad = [{} if nothing == "absent" else {"N": nothing} for nothing in nothings]
+nothings = st.one_of(st.just("absent"), st.sampled_from([None, "", " ", [], {"x": 1}, "\u0000"]))
+
+
+@settings(max_examples=builds(40))
+@given(st.lists(st.lists(nothings, min_size=1, max_size=4), min_size=TOGETHER, max_size=TOGETHER))
+def test_l7_what_is_no_value_is_neither_a_value_nor_an_edit(found: list[list[Any]]) -> None:
     with office({"name": "N"}) as (con, owner, connection):
-        history = [{"N": "Ann"}, *bad, {"N": "Ann"}]
-        versions = [Version("1", r, n, f"2024-01-{n + 1:02d}") for n, r in enumerate(history)]
-        log(owner, "crm", "contacts", versions[:-1])
+        first, then = [], []
+        for world, nothing in enumerate(found):
+            bad = [{} if one == "absent" else {"N": one} for one in nothing]
+            history = [{"N": "Ann"}, *bad, {"N": "Ann"}]
+            versions = [Version(str(world), r, n, f"2024-01-{n + 1:02d}") for n, r in enumerate(history)]
+            first += versions[:-1]
+            then.append(replace(versions[-1], load="load-2"))
+        log(owner, "crm", "contacts", first)
         stage(con, connection, FEWER_PEOPLE)
-        row = rows(con, "staging.contacts")[0]
-        assert row["name"] is None
-        assert ("name" in row["absent_fields"]) == (nothings[-1] == "absent")
-        assert ("name" in row["unreadable_fields"]) == (nothings[-1] == {"x": 1})
+        held = {row["source_id"]: row for row in rows(con, "staging.contacts")}
+        for world, nothing in enumerate(found):
+            row = held.pop(str(world))
+            assert row["name"] is None
+            assert ("name" in row["absent_fields"]) == (nothing[-1] == "absent")
+            assert ("name" in row["unreadable_fields"]) == (nothing[-1] == {"x": 1})
+        assert held == {}
         assert rows(con, "staging.contacts_edits") == []
-        log(owner, "crm", "contacts", [replace(versions[-1], load="load-2")])
+        log(owner, "crm", "contacts", then)
         stage(con, connection, FEWER_PEOPLE)
-        assert [r["name"] for r in rows(con, "staging.contacts")] == ["Ann"]
+        assert [r["name"] for r in rows(con, "staging.contacts")] == ["Ann"] * TOGETHER
         assert rows(con, "staging.contacts_edits") == []
 
 
@@ -181,6 +190,8 @@ APPLES = {
     "cut off": '{"N": "An',
     "half a character": '{"N": "\\ud83d", "E": "a@b.org"}',
     "a list": "[]",
+    "nulls everywhere": json.dumps(dict.fromkeys(KEYS)),
+    "wrong types": '{"N": [1], "E": {"x": 1}, "P": true, "A": "much", "B": 5, "S": "soon", "W": "may be", "R": []}',
     "twice the same key": '{"N": "a", "N": {"x": 1}}',
     "numbers as text": '{"P": 2025550123, "A": "12,345", "R": "1e3", "H": " 0.5 ", "W": "1", "S": "1704067200000"}',
     "twenty digits": '{"O": {"I": 12345678901234567890}, "A": 12345678901234567890, "R": 12345678901234567890}',
@@ -206,5 +217,7 @@ def test_l9_one_bad_apple_is_set_aside_and_all_others_go_through(apple: str) -> 
         if apple == "twenty digits":
             assert bad[0]["owner_id"] == "crm:12345678901234567890"
             assert bad[0]["unreadable_fields"] == ["amount", "rooms"]
+        if apple == "nulls everywhere":
+            assert (bad[0]["unreadable_fields"], bad[0]["name"], bad[0]["tags"]) == ([], None, None)
         if apple == "numbers as text":
             assert (bad[0]["rooms"], bad[0]["share"], bad[0]["wanted"]) == (1000, 0.5, True)
