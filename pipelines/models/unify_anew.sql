@@ -1,10 +1,7 @@
 -- One row is one source record that is placed anew, staged or gone: it changed, or who it belongs to may have, and all who share a golden record with it.
 with
 changed as (
-    select coalesce(s.record_key, o.record_key) as record_key
-    from (select s.record_key, {{ row_hash }} as row_hash from staged as s left join edited as e using (record_key)) as s
-    full join {{ plan.table("sources") }} as o using (record_key)
-    where s.row_hash is distinct from o.row_hash
+    select record_key from differing
     union
     select record_key from looked_at
 ),

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import duckdb
 
-from pipelines.unify.golden_ids import ROW_HASH, redirects_table, registry_table
+from pipelines.unify.golden_ids import redirects_table, registry_table
 from pipelines.unify.rules import Plan, Rule
-from pipelines.unify.sql import number, temp
+from pipelines.unify.sql import is_temporary, number, temp
 
 
 def make_anew(con: duckdb.DuckDBPyConnection, plan: Plan, moved: Sequence[Rule]) -> bool:
-    """Make `anew` (record_key) from `staged`, `clusters` and `looked_at`; false where everything must be placed.
+    """Make `anew` (record_key) from `differing`, `clusters` and `looked_at`; false where everything must be placed.
 
     That is where the finder looked at everything, where golden records change without any record of theirs (a pin, a
     reference that leads elsewhere).
@@ -20,15 +20,11 @@ def make_anew(con: duckdb.DuckDBPyConnection, plan: Plan, moved: Sequence[Rule])
     Args:
         moved: the references to entities of which some records belong to another golden record in this run.
     """
-    if not _is_there(con, "looked_at") or _pins_moved(con, plan) or _lead_elsewhere(con, moved):
+    if not is_temporary(con, "looked_at") or _pins_moved(con, plan) or _lead_elsewhere(con, moved):
         return False
     registry, redirects = registry_table(plan), redirects_table(plan)
-    temp(con, "anew", plan=plan, registry=registry, redirects=redirects, row_hash=ROW_HASH)
+    temp(con, "anew", registry=registry, redirects=redirects)
     return True
-
-
-def _is_there(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return bool(number(con, "select count(*) from duckdb_tables() where temporary and table_name = $1", [table]))
 
 
 def _pins_moved(con: duckdb.DuckDBPyConnection, plan: Plan) -> bool:

@@ -35,6 +35,7 @@ TEMPORARY = (
     "answers",
     "applied_pins",
     "never_wanted",
+    "differing",
     "looked_at",
     "anew",
 )
@@ -169,10 +170,13 @@ class _Entities:
         stage(con, plan, self.tables, golden_ids.registry_table(plan))
         self._map_targets(plan)
         remembered.load_answers(con, self.state, plan)
+        may_narrow = is_partial and not is_read_again
+        if may_narrow:
+            temp(con, "differing", plan=plan, row_hash=golden_ids.ROW_HASH)
         self.find(con, plan)
         moved = [rule for rule in plan.references if self.moved.get(str(rule.to)) == "some"]
         is_partial &= not any(self.moved.get(str(rule.to)) == "all" for rule in plan.references)
-        is_narrowed = is_partial and not is_read_again and make_anew(con, plan, moved)
+        is_narrowed = may_narrow and is_partial and make_anew(con, plan, moved)
         assigned = golden_ids.assign(con, self.state, plan, self.run.now, is_narrowed=is_narrowed)
         temp(con, "placed", **plan.context())
         temp(con, "applied_pins", **plan.context(redirects=golden_ids.redirects_table(plan)))

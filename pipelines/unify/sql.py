@@ -39,6 +39,11 @@ def number(con: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | N
     return int(con.execute(query, parameters or []).fetchall()[0][0] or 0)
 
 
+def is_temporary(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether there is a temporary table of this name."""
+    return bool(number(con, "select count(*) from duckdb_tables() where temporary and table_name = $1", [table]))
+
+
 def existing(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """All tables and views of the warehouse, as schema.table."""
     found = con.execute(

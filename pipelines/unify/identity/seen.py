@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from pipelines.unify.sql import existing, number
+from pipelines.unify.sql import existing, is_temporary, number
 
 MOST = 0.2
 """From this share of changed records on, looking at everything costs less."""
@@ -16,7 +16,8 @@ NO_ANSWERS = "0"
 def make_changed(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> str | None:
     """Make `changed_records` (record_key): what is new, changed or gone since `remember`, or answered about otherwise.
 
-    An answer ties its two records, so where one of them changed the other is looked at, too.
+    Where unify knows which records are `differing` (record_key), no others are compared. An answer ties its two
+    records, so where one of them changed the other is looked at, too.
 
     Args:
         entity: singular; what was seen bears its name.
@@ -27,12 +28,13 @@ def make_changed(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> st
     records, answers = _tables(entity, schema)
     if not {records, answers} <= existing(con):
         return None
+    few = " semi join differing using (record_key)" if is_temporary(con, "differing") else ""
     con.execute(
         f"""create or replace temp table changed_records as
             with moved as (
                 select coalesce(s.record_key, r.record_key) as record_key
-                from (select record_key, values_hash from staged) as s
-                full join {records} as r on r.record_key = s.record_key
+                from (select record_key, values_hash from staged{few}) as s
+                full join (from {records}{few}) as r on r.record_key = s.record_key
                 where s.record_key is null or r.record_key is null or s.values_hash <> r.values_hash
             ),
             otherwise as (
