@@ -47,7 +47,7 @@ class Senders:
         self.threads = [threading.Thread(target=self._send) for _ in range(number)]
 
     def _send(self) -> None:
-        with httpx.Client(timeout=5) as client:
+        with httpx.Client(timeout=30) as client:
             while not self.ending.is_set():
                 number = next(self.events)
                 event = {"secret": "hook-secret", "phone": f"62812{number % 50:07d}", "event_id": f"e{number}"}
@@ -79,8 +79,8 @@ def test_no_accepted_webhook_is_lost_and_none_counts_twice(start: Start, project
         senders.base = service.base
     senders.ending.set()
     for thread in senders.threads:
-        thread.join(60)
-    until = time.monotonic() + 60
+        thread.join(120)
+    until = time.monotonic() + 240
     while any(status == "queued" for _, status in inbox(project)):
         assert time.monotonic() < until
         time.sleep(0.2)
@@ -91,9 +91,19 @@ def test_no_accepted_webhook_is_lost_and_none_counts_twice(start: Start, project
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[SandboxHandle]:
-    """An emulated CRM that takes its time."""
-    with start_sandbox(tmp_path / "sandbox", ["brivity"], size=300, latency_ms=700) as handle:
-        yield handle
+    """An emulated CRM that stands still until it is told to go on: what reads it is certain to be at it."""
+    with start_sandbox(tmp_path / "sandbox", ["brivity"], size=60) as handle:
+        assert handle.process is not None
+        handle.process.send_signal(signal.SIGSTOP)
+        try:
+            yield handle
+        finally:
+            go_on(handle)
+
+
+def go_on(office: SandboxHandle) -> None:
+    assert office.process is not None
+    office.process.send_signal(signal.SIGCONT)
 
 
 class Api:
@@ -101,7 +111,7 @@ class Api:
 
     def __init__(self, base: str) -> None:
         token = jwt.encode({"sub": "default", "exp": time.time() + 3600}, SECRET, "HS256")
-        self.client = httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self.client = httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=120)
 
     def begin(self) -> str:
         answer = self.client.post("/api/jobs", json={"connections": ["brivity"], "push": "off"})
@@ -111,7 +121,7 @@ class Api:
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.client.get(f"/api/jobs/{job_id}").json()["job"])
 
-    def until(self, job_id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+    def until(self, job_id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 240) -> dict[str, Any]:
         ends = time.monotonic() + seconds
         while not wanted(job := self.job(job_id)):
             assert time.monotonic() < ends, job
@@ -140,6 +150,7 @@ def test_a_sync_goes_on_without_the_service_and_is_taken_up_again(
     api = Api(start(**variables).base)
     assert api.job(job_id)["status"] == "running"
     again = api.begin()  # another one waits for the first
+    go_on(office)
     job = api.until(job_id, has_ended)
     assert (job["status"], job["attempts"], job["error"]) == ("done", 1, None)
     assert job["result"]["exit_code"] == 0
@@ -157,6 +168,7 @@ def test_a_sync_that_died_with_the_service_is_told_so(start: Start, project: Pro
     service.end(signal.SIGKILL)
     for pid in processes_of(project, "run brivity"):
         os.kill(pid, signal.SIGKILL)
+    go_on(office)
     api = Api(start(**variables).base)
     job = api.until(job_id, has_ended)
     assert (job["status"], job["error"]) == ("interrupted", "the process ended before it could report")
