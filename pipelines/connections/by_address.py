@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipelines.connections.project import Project
 from pipelines.connections.variables import Filler
@@ -28,8 +27,9 @@ def with_address(mapping: language.Mapping, variables: Mapping[str, str], projec
     """
     for _, address, rule in _rules(project, variables):
         if rule.mapping == mapping.crm:
-            parts = urlsplit(address)
-            changed = {"base_url": f"{parts.scheme}://{parts.netloc}", "auth": rule.auth}
+            match = re.fullmatch(rule.address, address)
+            assert match is not None, "a rule is told only where it fits"
+            changed = {"base_url": match["base"], "auth": rule.auth}
             return mapping.model_copy(update={"connection": mapping.connection.model_copy(update=changed)})
     return None
 

@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from requests import Response
 from requests.exceptions import RequestException
 
 from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.extract.request import filled
+from pipelines.extract.shape import select
 from pipelines.mapping.language import Request
 from pipelines.wire import errors
 from pipelines.wire.accounts import limiter_for
@@ -43,6 +45,24 @@ def probe(connection: Connection, state: Any = None) -> Probe:
         wire.close()
 
 
+def account(connection: Connection, state: Any = None) -> str | None:
+    """The id of the CRM's account that the connection logs in to; None where the mapping does not say how to ask.
+
+    Raises:
+        CrmError: the CRM does not answer it.
+    """
+    asked = connection.mapping.webhook.account_of if connection.mapping.webhook else None
+    if asked is None:
+        return None
+    wire = open_wire(connection, limiter_for(connection, state))
+    try:
+        response, _ = _answer(wire, connection, Request.model_validate({"path": asked.path}))
+        found, value = select(response.json(), asked.at)
+    finally:
+        wire.close()
+    return str(value) if found and isinstance(value, str | int) else None
+
+
 def _request(connection: Connection) -> Request:
     if connection.wire.test is not None:
         return connection.wire.test
@@ -54,8 +74,15 @@ def _request(connection: Connection) -> Request:
 
 
 def _call(wire: Wire, connection: Connection, request: Request) -> Probe:
-    label = connection.mapping.label
-    what = f"{request.method} {request.path or '/'}"
+    _, latency_ms = _answer(wire, connection, request)
+    if wire.set_aside:
+        details = wire.set_aside[0].reason
+        raise errors.CrmRefused(connection.mapping.label, "Failed to read one record", details=details)
+    return Probe(latency_ms, f"{request.method} {request.path or '/'}")
+
+
+def _answer(wire: Wire, connection: Connection, request: Request) -> tuple[Response, int]:
+    """The CRM's answer, and how many ms it took."""
     try:
         url = "/".join(part for part in (wire.log_in().rstrip("/"), request.path.lstrip("/")) if part)
         started = time.perf_counter()
@@ -66,7 +93,5 @@ def _call(wire: Wire, connection: Connection, request: Request) -> Probe:
     except (RequestException, errors.CrmError) as cause:
         raise wire.failed("read one record", cause) from None
     if response.status_code >= FIRST_ERROR:
-        raise errors.refused(label, "read one record", wire.redact, response)
-    if wire.set_aside:
-        raise errors.CrmRefused(label, "Failed to read one record", details=wire.set_aside[0].reason)
-    return Probe(latency_ms, what)
+        raise errors.refused(connection.mapping.label, "read one record", wire.redact, response)
+    return response, latency_ms

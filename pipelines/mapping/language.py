@@ -37,7 +37,9 @@ class Limit(Strict):
 class Instead(Strict):
     """Another mapping that is used where the address that was given is of this form."""
 
-    address: str = Field(description="Regular expression that the whole address fits")
+    address: str = Field(
+        description="Regular expression that the whole address fits; its group `base` ends where the CRM's paths begin"
+    )
     mapping: str = Field(description="Name of the mapping that is used then; what is below replaces its own")
     auth: dict[str, Any] = Field(description="The login with what was given; see `auth`")
 

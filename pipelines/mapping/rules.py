@@ -122,6 +122,9 @@ def _connection(document: Document, mapping: Mapping, known: Known) -> Iterator[
         yield from _pattern(document, (at, "limits", i, "match"), limit.match)
     for i, rule in enumerate(connection.instead):
         yield from _pattern(document, (at, "instead", i, "address"), rule.address)
+        if "(?P<base>" not in rule.address:
+            said = "(?P<base>...), up to where the CRM's paths begin"
+            yield document.problem((at, "instead", i, "address"), "no group `base`", of_value=True, expected=said)
     if mapping.webhook is not None:
         scheme = mapping.webhook.scheme
         yield from _Registry("signature scheme", known.webhook_schemes).check(document, ("webhook", "scheme"), scheme)

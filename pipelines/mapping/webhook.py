@@ -9,6 +9,13 @@ from pydantic import Field
 from pipelines.mapping.words import Path, Seconds, Strict
 
 
+class AccountOf(Strict):
+    """The call that tells which account of the CRM a login belongs to."""
+
+    path: str
+    at: Path = Field(description="Where the answer holds the account's id")
+
+
 class Webhook(Strict):
     """How the CRM's own webhooks are proven and read.
 
@@ -34,6 +41,8 @@ class Webhook(Strict):
     ignore: list[str] = Field(default_factory=list, description="What begins so is none of ours")
     record_ids: Path | list[Path] | None = Field(None, description="Pointer: ids to fetch; each place may hold a list")
     record: Path | None = Field(None, description="Payload: where the record is; $: the event is the record")
+    account: Path | None = Field(None, description="Whose an event is, where one address serves many accounts")
+    account_of: AccountOf | None = Field(None, description="How a connection's account is known; needs `account`")
     deleted_when: dict[Path, list[Any]] | None = Field(None, description="The event says that the record is gone")
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from pipelines.connections.addresses import guarded
@@ -12,6 +13,7 @@ from pipelines.connections.redact import Redactor
 from pipelines.mapping.problems import MappingErrors
 from pipelines.service.connections import allowed, known_source, resolve_for
 from pipelines.service.errors import ServiceError
+from pipelines.service.webhooks import accounts
 from pipelines.state import service_connections
 
 if TYPE_CHECKING:
@@ -47,10 +49,10 @@ def tried(context: Context, connection: Connection, *, on_a_users_word: bool) ->
     if connection.wire.kind != "http":
         return 0
     try:
-        if not on_a_users_word:
-            return probe(connection).latency_ms
-        with guarded(allowed(context)):
-            return probe(connection).latency_ms
+        with guarded(allowed(context)) if on_a_users_word else nullcontext():
+            latency_ms = probe(connection).latency_ms
+            accounts.learn(context, connection)
+            return latency_ms
     except CrmError as refused:
         said = Redactor(connection.secrets)
         raise ServiceError(502, said.text(refused.message), details=said.text(refused.details) or None) from None

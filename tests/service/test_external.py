@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.connections.project import Project
 from pipelines.sandbox.handle import SandboxHandle, start
 
 ROUTES = ("unified", "external", "webhooks")
@@ -151,3 +155,29 @@ def test_poll_and_push(serve: Any, crm: SandboxHandle) -> None:
         assert status == {"enabled": True, "mode": "webhook", "polling": "active", "configured": True}
         assert client.post(f"{BASE}/polling/stop", headers=KEY).json() == {"success": True, "polling": "inactive"}
         assert client.get(f"{BASE}/status", headers=KEY).json()["polling"] == "inactive"
+
+
+@pytest.mark.slow
+def test_a_known_crms_address_is_read_by_that_crms_mapping(
+    serve: Any, project: Project, project_root: Path, tmp_path: Path
+) -> None:
+    """external-crm.md, settings: where the URL is HubSpot's, the key is its token and its mapping is used."""
+    with start(tmp_path / "hubspot", ["hubspot"], size=12) as known:
+        variables = known.environment("hubspot")
+        base = variables["HUBSPOT_API_BASE_URL"].rstrip("/")
+        project.mappings.unlink()
+        shutil.copytree(project_root / "mappings", project.mappings)
+        mapping = project.mappings / "external.yml"
+        real = mapping.read_text()
+        mapping.write_text(real.replace(r"https://api\.hubapi\.com", re.escape(base)))
+        assert mapping.read_text() != real
+        given = {
+            "EXTERNAL_CRM_API_URL": f"{base}/crm/v3/objects/contacts", "ALLOW_INSECURE_CRM_URLS": "true",
+            "EXTERNAL_CRM_API_KEY": variables["HUBSPOT_ACCESS_TOKEN"],
+        }  # fmt: skip
+        with serve(**SET, **given) as client:
+            fetched = client.get(f"{BASE}/fetch", headers=KEY).json()
+            there = known.admin("GET", "hubspot/records?entity=contacts")
+            assert fetched["success"] is True, fetched
+            assert sorted(fetched["userIds"]) == sorted(str(one["id"]) for one in there if not one["deleted"])
+            assert client.get(f"{BASE}/status", headers=KEY).json()["configured"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,26 @@ def test_old_history_goes_and_young_stays(tmp_path: Path) -> None:
     assert tidy_store(service, Keep(history_days=0)) == 0
     with open_state(service) as store, store.read() as connection:
         assert connection.execute(sa.select(jobs.c.job_id)).scalars().all() == ["0"]
+
+
+def test_published_files_and_what_loads_left_behind_go(tmp_path: Path) -> None:
+    """The newest stay, and the one that is open to analysts, however old."""
+    owner = Owner("default", tmp_path)
+    make_log(owner.raw("north"), {"1": [{"a": 1}]}, age_days=1)
+    owner.published_dir.mkdir(parents=True)
+    for number in range(6):
+        path = owner.published_dir / f"crm-{number}.duckdb"
+        path.touch()
+        os.utime(path, (number, number))
+    owner.crm.symlink_to("published/crm-0.duckdb")
+    loaded, fresh = owner.dlt_dir / "raw_north" / "load" / "loaded", owner.dlt_dir / "north.spool"
+    for folder in (loaded, fresh):
+        folder.mkdir(parents=True)
+    os.utime(loaded, (0, 0))
+    assert tidy(owner, Keep(published=3)).files == 3
+    assert sorted(path.name for path in owner.published_dir.iterdir()) == [
+        "crm-0.duckdb", "crm-3.duckdb", "crm-4.duckdb", "crm-5.duckdb",
+    ]  # fmt: skip
+    assert not loaded.exists()
+    assert fresh.exists(), "a load may be at work there"
+    assert tidy(owner, Keep(published=3)).files == 0

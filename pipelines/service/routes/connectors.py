@@ -23,7 +23,7 @@ from pipelines.service.probing import tried
 from pipelines.service.routing import router as make_router
 from pipelines.service.syncing import Synced, sync
 from pipelines.service.unified.statuses import moment, statuses
-from pipelines.state import service_connections, set_aside
+from pipelines.state import accounts, service_connections, set_aside
 
 PREFIX = "/api/integrations/crm"
 GUARDS = {PREFIX: jwt_guard}
@@ -176,6 +176,7 @@ def disconnect(provider: str, request: Request, caller: CurrentCaller, context: 
     _connected(context, caller, provider)
     service_connections.remove(context.state_of(caller.owner), provider)
     schedules.remove_schedule(context, caller.owner.name, provider)
+    accounts.note(context.store, provider, caller.owner.name, None)
     _changed(context, caller, provider)
     audit.note_call(context, caller, request, "disconnect", provider)
     return {"success": True}

@@ -20,11 +20,13 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.connections.connection import Connection
 from pipelines.connections.errors import SettingsError
 from pipelines.mapping.problems import MappingErrors
+from pipelines.mapping.webhook import Webhook
 from pipelines.service.auth import address_of, context_of
 from pipelines.service.background import Background, background_of
 from pipelines.service.context import Context
 from pipelines.service.errors import ServiceError
 from pipelines.service.routing import router as make_router
+from pipelines.service.webhooks import accounts
 from pipelines.service.webhooks.arrivals import arrivals_of
 from pipelines.service.webhooks.inbox import InboxFull
 from pipelines.service.webhooks.signatures import SCHEMES, BadSignature, Delivery, public_url, verify
@@ -77,15 +79,17 @@ async def _receive(named: str | None, name: str, request: Request) -> Response:
     try:
         if not _NAME.fullmatch(name) or "\x00" in owner:
             raise BadSignature("there is no such connection")
-        connection = await _connection(context, owner, name)
-        webhook = connection.mapping.webhook
-        if webhook is None:
-            raise BadSignature("the mapping has no webhook")
-        said = verify(webhook, connection.webhook_secret, _delivery(request, body, context))
+        connection, webhook, secret = await _receiver(context, named, name)
+        said = verify(webhook, secret, _delivery(request, body, context))
     except (BadSignature, NotReadable, SettingsError, MappingErrors) as problem:
         raise _refused(context, request, owner, name, problem) from None
+    if named is None and webhook.account is not None:
+        arrivals = await run_in_threadpool(accounts.routed, context, name, webhook, connection, said)
+    else:
+        assert connection is not None, "only one address for all may be nobody's own"
+        arrivals = arrivals_of(connection, said)
     try:
-        stored = await workers.inbox.store_async(arrivals_of(connection, said))
+        stored = await workers.inbox.store_async(arrivals)
     except (InboxFull, TimeoutError) as problem:
         raise ServiceError(503, "Not stored; try again", headers={"Retry-After": "5"}) from problem
     acknowledgement = SCHEMES[webhook.scheme].acknowledgement
@@ -95,6 +99,20 @@ async def _receive(named: str | None, name: str, request: Request) -> Response:
     outcomes = [one.outcome for one in stored]
     duplicates = outcomes.count("duplicate")
     return JSONResponse({"success": True, "stored": len(outcomes) - duplicates, "duplicates": duplicates})
+
+
+async def _receiver(context: Context, named: str | None, name: str) -> tuple[Connection | None, Webhook, str | None]:
+    """Whose connection receives, and what proves the sender; None: only an address that serves many accounts."""
+    try:
+        connection = await _connection(context, context.settings.default_owner if named is None else named, name)
+    except SettingsError:
+        app = accounts.of_the_app(context, name) if named is None else None
+        if app is None:
+            raise
+        return None, *app
+    if connection.mapping.webhook is None:
+        raise BadSignature("the mapping has no webhook")
+    return connection, connection.mapping.webhook, connection.webhook_secret
 
 
 async def _connection(context: Context, owner: str, name: str) -> Connection:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from pipelines.connections.locks import LockHeld, lock
 from pipelines.connections.owner import Owner
 from pipelines.service import jobs
 from pipelines.service.connections import LOCAL
 from pipelines.service.errors import ServiceError
-from pipelines.state.database import State
-from pipelines.state.push_tables import baselines
+from pipelines.state import baselines
 
 if TYPE_CHECKING:
     from pipelines.service.context import Context
@@ -47,7 +44,7 @@ def clear(context: Context, owner: Owner, names: Sequence[str]) -> None:
             _forget(owner, here)
     except LockHeld as busy:
         raise ServiceError(409, "A sync is at work; try again when it is done", details=str(busy)) from None
-    _forget_normal(context.state_of(owner), here)
+    baselines.forget_sources(context.state_of(owner), here)  # law L10
     # what is left is unified and published by a process of its own, in which nothing is read and no guard trips
     job_id = jobs.submit(context, owner.name, jobs.REFRESH, [LOCAL], {"allow_mass_change": True})
     if jobs.wait(context, job_id, LONGEST_SECONDS) is None:
@@ -66,13 +63,3 @@ def _forget(owner: Owner, names: Sequence[str]) -> None:
         owner.root / "at_rest.json",
     ):
         file.unlink(missing_ok=True)
-
-
-def _forget_normal(state: State, names: Sequence[str]) -> None:
-    """What was normal (law L10) was so with the records that are gone."""
-    c = baselines.c
-    told = [sa.or_(c.metric.endswith(f":{name}"), c.metric.contains(f":{name}.", autoescape=True)) for name in names]
-    with state.write() as connection:
-        connection.execute(
-            sa.delete(baselines).where(sa.or_(c.connection.in_(list(names)), c.metric == "golden:", *told))
-        )
