@@ -1,4 +1,4 @@
-"""A cluster is looked at as a whole: weak bridges are not crossed, contradictions split, none grows beyond its bound."""
+"""A cluster is looked at as a whole: weak bridges are not crossed, contradictions split, its size is bounded."""
 
 from __future__ import annotations
 
