@@ -78,7 +78,7 @@ def rows(context: Context) -> list[dict[str, Any]]:
         return [dict(row) for row in found.mappings()]
 
 
-def drained(context: Context, seconds: float = 30) -> list[dict[str, Any]]:
+def drained(context: Context, seconds: float = 120) -> list[dict[str, Any]]:
     """The inbox once nothing waits in it."""
     until = time.monotonic() + seconds
     found = rows(context)
