@@ -135,6 +135,15 @@ def test_behind_a_wrong_entity_the_rest_is_told_too(problems: Problems) -> None:
     assert len(problems(small("status: {path: s, values: {}}", "deleted: {}", entity="invoices"))) >= 2
 
 
+def test_an_address_says_where_the_crm_begins(problems: Problems) -> None:
+    """Without it, paths would be asked of the wrong place."""
+    given = 'connection: {base_url: "https://acme.example"'
+    for address, lines in (("(?P<base>https://b)/c", 0), ("https://b/c", 1), ("(?P<base>https://b/c", 1)):
+        rule = f"{{address: '{address}', mapping: b, auth: {{type: bearer, token: '${{T}}'}}}}"
+        found = problems(small().replace(given, f"{given}, instead: [{rule}]"))
+        assert len(found) == lines, "\n".join(map(str, found))
+
+
 def test_choices_that_are_made_are_accepted(problems: Problems) -> None:
     update = 'update_request: {method: PUT, path: "c/{id}"}'
     status = "status: {path: s, values: {A: lead, B: lead, C: new}, write_values: {lead: B}}"
