@@ -95,7 +95,6 @@ ledger = Table(
     moment("sent_at"),
     moment("settled_at"),
     text("correlation_id", null=True),
-    Index("ledger_by_intent", "intent_id"),
     Index("ledger_by_run", "run_id", "connection"),
 )
 
@@ -112,7 +111,6 @@ echoes = Table(
     moment("since"),
     moment("sent_at", null=False),
     text("run_id"),
-    Index("echoes_by_connection", "connection", "entity"),
     sqlite_with_rowid=False,
 )
 
