@@ -21,7 +21,7 @@ COMMANDS = {
     "apply": "Push: write what the plan says",
     "revert": "Undo what a run wrote to a CRM",
     "failures": "List writes that did not come through",
-    "retry": "Try failed writes again at the next push",
+    "retry": "Try failed writes again at the next push, and webhooks that were set aside",
     "pilot": "For the time being, push only some records of a connection",
     "pause": "Write nothing to a connection until it is resumed",
     "never": "Records of a connection that are never written",
