@@ -1,4 +1,4 @@
-"""Indexes that cost each written field more than they saved: one no query used, the other the primary key can do for."""
+"""Indexes that cost each written field more than they saved: one no query used, the primary key does for the other."""
 
 from __future__ import annotations
 
