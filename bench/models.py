@@ -1,4 +1,4 @@
-"""Staging and unify of a million contacts from three connections, beside one plain scan that parses the same JSON once.
+"""Staging, unify and plan of a million contacts of three connections, beside one scan that parses the same JSON once.
 
 python bench/models.py [contacts in all, default 1000000]
 """
@@ -24,6 +24,7 @@ from pipelines.connections.connection import Connection, Settings
 from pipelines.connections.owner import Owner
 from pipelines.mapping.language import Mapping
 from pipelines.mapping.load import load_schemas
+from pipelines.push.plan import plan
 from pipelines.staging.stage import stage
 from pipelines.state.database import open_state
 from pipelines.unify.run import unify
@@ -49,6 +50,7 @@ FIELDS: dict[str, Any] = {
     "notes": {"path": "Notes", "write": "if_empty"},
     "created_at": "Created",
 }
+WRITTEN = [name for name, field in FIELDS.items() if isinstance(field, str) and name != "created_at"]
 RECORD = """{
     'Id': i, 'FirstName': 'First' || i % 5000, 'LastName': 'Last' || i % 90000,
     'Email': CASE WHEN i % 10 < 8 THEN 'Person' || i || '@Example.com' END,
@@ -73,7 +75,8 @@ class Measure:
 
 def connection(owner: Owner, name: str) -> Connection:
     """A CRM with contacts of fifteen mapped fields."""
-    contacts = {"extract": {"path": "contacts"}, "id": "Id", "modified": "Modified", "fields": FIELDS}
+    push = {"fields": WRITTEN, "update_request": {"method": "PATCH", "path": "contacts/{id}"}}
+    contacts = {"extract": {"path": "contacts"}, "id": "Id", "modified": "Modified", "fields": FIELDS, "push": push}
     spoken = {"base_url": "http://127.0.0.1"}
     mapping = Mapping.model_validate(
         {"crm": name, "label": name, "connection": spoken, "entities": {"contacts": contacts}}
@@ -151,12 +154,17 @@ def main() -> None:
             def unify_all() -> None:
                 unify(con, state, schemas, [source_of(one) for one in connections])
 
+            def plan_all() -> None:
+                for one in connections:
+                    plan(one, con, state, schemas)
+
             for what in ("all records new", "nothing new", "one in a thousand changed"):
                 if what.startswith("one"):
                     for name in CRMS:
                         changed(owner, name, each)
                 lines.append(measure(f"staging: {what}", stage_all))
                 lines.append(measure(f"unify: {what}", unify_all))
+                lines.append(measure(f"plan: {what}", plan_all))
     show(lines, each * len(CRMS))
 
 
