@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from pipelines.connections.owner import SERVICE_OWNER, Owner
 from pipelines.extract.erasing import erase_records
 from pipelines.extract.shape import literal
-from pipelines.state import erasing, forgotten, rows
+from pipelines.state import arrow, erasing, forgotten
 from pipelines.state.database import State, open_file, open_state
 from pipelines.state.erasing import LOCAL, Person
 from pipelines.state.service_tables import local_records
@@ -103,10 +103,10 @@ def _listed_ids(state: State, name: str, entity: str) -> Iterator[pa.RecordBatch
     prefix = f"{name}:"
     with state.read() as connection:
         where = sa.and_(g.entity == entity, g.record_key.startswith(prefix, autoescape=True))
-        for batch in rows.read_arrow(connection, [g.record_key], where):
+        for batch in arrow.read_arrow(connection, [g.record_key], where):
             yield _without(batch, len(prefix))
         if name == LOCAL:
-            for batch in rows.read_arrow(connection, [r.record_id], r.entity == entity):
+            for batch in arrow.read_arrow(connection, [r.record_id], r.entity == entity):
                 yield batch.rename_columns(["id"])
 
 

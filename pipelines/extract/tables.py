@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -21,6 +20,9 @@ from pipelines.mapping.problems import listed
 from pipelines.state import rows
 from pipelines.state.database import State, open_state
 from pipelines.state.service_tables import local_records, users
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TIME = "strftime({0} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') as {0}"
 
@@ -77,9 +79,11 @@ def batches(connection: Connection, state: State | None, name: str, entity: str)
     Raises:
         SettingsError: there is no such table.
     """
+    from pipelines.state.arrow import read_arrow  # only where rows wait for it: importing Arrow takes long
+
     kept = _table(connection, name)
     with _opened(connection.owner, state, kept) as opened, opened.read() as found:
-        yield from rows.read_arrow(found, kept.columns, kept.where(connection, entity))
+        yield from read_arrow(found, kept.columns, kept.where(connection, entity))
 
 
 def has_rows(connection: Connection) -> bool:

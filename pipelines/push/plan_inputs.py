@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.connections.connection import Connection
-from pipelines.state import controls, intents, ledger, pins, registry, rows
+from pipelines.state import arrow, controls, intents, ledger, pins, registry
 from pipelines.state.database import State
 from pipelines.state.push_tables import created, echoes, holds, never_sync
 from pipelines.state.push_tables import intents as intents_table
@@ -59,7 +59,7 @@ _MOVED = ("from_id", "to_id", "reason", "at")
 
 
 def _schema(table: object, names: Sequence[str]) -> pa.Schema:
-    return rows.arrow_schema([table.c[name] for name in names])  # type: ignore[attr-defined]
+    return arrow.arrow_schema([table.c[name] for name in names])  # type: ignore[attr-defined]
 
 
 def _lay(con: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import rows, stamps
+from pipelines.state import arrow, rows, stamps
 from pipelines.state.database import State, now_us
 from pipelines.state.tables import match_answers
 
@@ -42,7 +42,7 @@ def load(state: State, entity: str) -> Iterator[pa.RecordBatch]:
     """The answers as batches of (a, b, answer, who, at), with a < b."""
     columns = [match_answers.c[name] for name in ("a", "b", "answer", "who", "at")]
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, match_answers.c.entity == entity)
+        yield from arrow.read_arrow(connection, columns, match_answers.c.entity == entity)
 
 
 def stamp(state: State, entity: str) -> str:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-import pyarrow as pa
 import sqlalchemy as sa
 
 from pipelines.state import rows
 from pipelines.state.database import State, now_us
 from pipelines.state.push_tables import intents
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 UNFINISHED = ("open", "failed", "dead", "uncertain", "skipped")
 
@@ -70,11 +72,13 @@ def unsettled(state: State, connection_name: str) -> list[Intent]:
 
 def unfinished(state: State, connection_name: str, entity: str) -> Iterator[pa.RecordBatch]:
     """Intents that did not succeed, for the plan: who waits for what, until when, and with which fingerprint."""
+    from pipelines.state.arrow import read_arrow  # only where rows wait for it: importing Arrow takes long
+
     names = ("intent_id", "golden_id", "record_key", "action", "status", "attempt", "next_attempt_at", "fingerprint")
     columns = [intents.c[name] for name in (*names, "error")]
     where = (intents.c.connection == connection_name, intents.c.entity == entity, intents.c.status.in_(UNFINISHED))
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, sa.and_(*where))
+        yield from read_arrow(connection, columns, sa.and_(*where))
 
 
 def failures(state: State, connection_name: str | None = None) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import registry, rows, stamps
+from pipelines.state import arrow, registry, rows, stamps
 from pipelines.state.database import State, now_us
 from pipelines.state.intents import Change, Intent
 from pipelines.state.push_tables import conflicts, created, echoes, intents, ledger
@@ -108,7 +108,7 @@ def load_echoes(
     if rewritten:
         mine = sa.and_(mine, echoes.c.read_back.is_distinct_from(echoes.c.sent))
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, mine)
+        yield from arrow.read_arrow(connection, columns, mine)
 
 
 def echoes_stamp(state: State, entity: str) -> str:
@@ -121,14 +121,14 @@ def load_created(state: State, entity: str, connection_name: str) -> Iterator[pa
     columns = [created.c[n] for n in ("record_key", "golden_id", "run_id", "how", "at")]
     with state.read() as connection:
         where = sa.and_(created.c.entity == entity, created.c.connection == connection_name)
-        yield from rows.read_arrow(connection, columns, where)
+        yield from arrow.read_arrow(connection, columns, where)
 
 
 def load_archived(state: State, entity: str) -> Iterator[pa.RecordBatch]:
     """Records that we deleted in any CRM: (record_key)."""
     mine = (ledger.c.entity == entity, ledger.c.action == "archive", ledger.c.status == "done")
     with state.read() as connection:
-        yield from rows.read_arrow(connection, [ledger.c.record_key], sa.and_(*mine))
+        yield from arrow.read_arrow(connection, [ledger.c.record_key], sa.and_(*mine))
 
 
 def of_run(state: State, run_id: str, connection_name: str | None = None) -> list[dict[str, Any]]:

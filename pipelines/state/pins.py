@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import rows, stamps
+from pipelines.state import arrow, rows, stamps
 from pipelines.state.database import State, now_us
 from pipelines.state.push_tables import holds
 from pipelines.state.tables import pins
@@ -53,7 +53,7 @@ def load(state: State, entity: str) -> Iterator[pa.RecordBatch]:
     columns = [pins.c[name] for name in ("golden_id", "field", "value", "who", "at", "until")]
     in_force = sa.and_(pins.c.entity == entity, sa.or_(pins.c.until.is_(None), pins.c.until > now_us()))
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, in_force)
+        yield from arrow.read_arrow(connection, columns, in_force)
 
 
 def stamp(state: State, entity: str) -> str:
@@ -70,4 +70,4 @@ def load_holds(state: State, entity: str) -> Iterator[pa.RecordBatch]:
     """Holds as batches of (record_key, field, golden_value JSON, since, why)."""
     columns = [holds.c[name] for name in ("record_key", "field", "golden_value", "since", "why")]
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, holds.c.entity == entity)
+        yield from arrow.read_arrow(connection, columns, holds.c.entity == entity)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import rows, stamps
+from pipelines.state import arrow, rows, stamps
 from pipelines.state.database import State, now_us
 from pipelines.state.tables import golden_events, golden_ids, redirects
 
@@ -35,14 +35,14 @@ def load(state: State, entity: str) -> Iterator[pa.RecordBatch]:
     """The entity's registry as batches of (record_key, golden_id, since); moments in UTC."""
     columns = [golden_ids.c.record_key, golden_ids.c.golden_id, golden_ids.c.since]
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, golden_ids.c.entity == entity)
+        yield from arrow.read_arrow(connection, columns, golden_ids.c.entity == entity)
 
 
 def load_redirects(state: State, entity: str) -> Iterator[pa.RecordBatch]:
     """The entity's redirects as batches of (from_id, to_id, reason, at), each to the id that lives."""
     columns = [redirects.c.from_id, redirects.c.to_id, redirects.c.reason, redirects.c.at]
     with state.read() as connection:
-        yield from rows.read_arrow(connection, columns, redirects.c.entity == entity)
+        yield from arrow.read_arrow(connection, columns, redirects.c.entity == entity)
 
 
 class Stamps(NamedTuple):
@@ -102,7 +102,7 @@ def assign(connection: sa.Connection, entity: str, record_key: str, golden_id: s
 
 def _redirect(connection: sa.Connection, entity: str, redirected: pa.Table) -> None:
     names = ("from_id", "to_id", "reason", "at")
-    for chunk in rows.tuples(redirected, names):
+    for chunk in arrow.tuples(redirected, names):
         rows.upsert(connection, redirects, [(entity, *row) for row in chunk])
         events = [(entity, source, "merged-into", target, reason, at) for source, target, reason, at in chunk]
         columns = ("entity", "golden_id", "event", "other_id", "reason", "at")
@@ -123,7 +123,7 @@ def _shorten(connection: sa.Connection, entity: str) -> None:
 
 def _change(connection: sa.Connection, entity: str, changes: pa.Table) -> None:
     _CHANGES.create(connection, checkfirst=False)
-    for chunk in rows.tuples(changes, ("record_key", "golden_id", "since")):
+    for chunk in arrow.tuples(changes, ("record_key", "golden_id", "since")):
         rows.insert(connection, _CHANGES, chunk, ("record_key", "golden_id", "since"))
     _note_splits(connection, entity)
     conflict = rows.conflict(connection, golden_ids, ["golden_id", "since"])

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import rows
+from pipelines.state import arrow
 from pipelines.state.database import State
 from pipelines.state.intents import UNFINISHED
 from pipelines.state.push_tables import conflicts, intents, ledger
@@ -52,8 +52,8 @@ def _copy(
     _fill(
         con,
         f"CREATE OR REPLACE TABLE {name} AS",
-        rows.arrow_schema(columns),
-        rows.read_arrow(connection, columns, where),
+        arrow.arrow_schema(columns),
+        arrow.read_arrow(connection, columns, where),
     )
     return int(con.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0])
 
@@ -61,12 +61,12 @@ def _copy(
 def _ledger(con: duckdb.DuckDBPyConnection, connection: sa.Connection, known: str | None) -> int:
     last = 0
     columns = list(ledger.columns)
-    schema = rows.arrow_schema(columns)
+    schema = arrow.arrow_schema(columns)
     _fill(con, "CREATE OR REPLACE TABLE sync.ledger AS", schema, iter(()))
     if known is not None and _has_ledger(con, known, schema):
         con.execute(f'INSERT INTO sync.ledger SELECT * FROM "{known}".sync.ledger')
         last = con.execute("SELECT coalesce(max(entry_id), 0) FROM sync.ledger").fetchall()[0][0]
-    _fill(con, "INSERT INTO sync.ledger", schema, rows.read_arrow(connection, columns, ledger.c.entry_id > last))
+    _fill(con, "INSERT INTO sync.ledger", schema, arrow.read_arrow(connection, columns, ledger.c.entry_id > last))
     return int(con.execute("SELECT count(*) FROM sync.ledger").fetchall()[0][0])
 
 

@@ -182,3 +182,11 @@ def test_each_dependency_is_pinned_and_has_a_reason() -> None:
     missing = [name for name, _ in wanted if name.lower().replace("_", "-") not in pinned]
     assert not missing, f"not in constraints.txt: {missing}"
     assert not [name for name, reason in wanted if not reason], "a dependency without a reason"
+
+
+def test_what_every_run_imports_is_light() -> None:
+    """Arrow and what comes with it are a tenth of a run with nothing new, which needs none of it."""
+    modules = "pipelines.cli, pipelines.commands.running, pipelines.extract.run, pipelines.state.runs"
+    program = f"import sys, {modules}; sys.exit(', '.join({{'pyarrow', 'numpy', 'pandas'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
