@@ -16,17 +16,24 @@ named as (
 ),
 
 ends as (
-    select a as rid, b as other, bits, evidence from {{ matches }} where decision = 'match'
+    select a as rid, b as other, bits from {{ matches }} where decision = 'match'
     union all
-    select b as rid, a as other, bits, evidence from {{ matches }} where decision = 'match'
+    select b as rid, a as other, bits from {{ matches }} where decision = 'match'
 ),
 
-ties as (
-    select e.rid, arg_max(e.evidence, (e.bits, e.other)) as evidence
+strongest as (
+    select e.rid, max({'bits': e.bits, 'other': e.other}).other as other
     from ends as e
     join identity_members as x on x.rid = e.rid
     join identity_members as y on y.rid = e.other and y.cluster = x.cluster
     group by e.rid
+),
+
+-- What a tie rests on is a long text: it is looked up for the strongest alone.
+ties as (
+    select s.rid, m.evidence
+    from strongest as s
+    join {{ matches }} as m on m.a = least(s.rid, s.other) and m.b = greatest(s.rid, s.other)
 )
 
 select
