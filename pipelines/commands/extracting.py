@@ -48,8 +48,11 @@ def extract_all(
                 progress=lambda entity, done, total=None: progress(f"{connection.name} {entity}", done, total),
             )
 
-    if len(connections) > 1 and any(c.wire.kind == "table" for c in connections):
-        _import_pandas()
+    has_tables = any(connection.wire.kind == "table" for connection in connections)
+    if len(connections) > 1 or has_tables:
+        from pipelines.state.arrow import be_there
+
+        be_there(with_pandas=has_tables)
     came_through = []
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(connections)))) as pool:
         futures = [(connection, pool.submit(one, connection)) for connection in connections]
@@ -64,13 +67,6 @@ def extract_all(
             report.messages += [f"[{connection.mapping.label}] {w}" for read in reads for w in read.warnings]
             _say_done(connection, reads)
     return came_through
-
-
-def _import_pandas() -> None:
-    """PyArrow imports it for the rows of our own tables, and DuckDB looks into it: a second thread met half of it."""
-    import pyarrow as pa
-
-    pa.array([0])
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pipelines.commands.report import Report, Row
 from pipelines.commands.session import Session
 from pipelines.connections.connection import Connection
 from pipelines.connections.locks import lock
+from pipelines.state.arrow import be_there
 
 AT_ONCE = 8
 
@@ -35,6 +36,7 @@ def push_all(
     """
     wanted = [connection for connection in connections if _mode(connection, options) != "off"]
     pusher = _Pusher(session, options, state)
+    be_there()
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(wanted)))) as pool:
         own = [Report(report.run_id, report.owner, report.sandbox) for _ in wanted]
         for part in pool.map(pusher.push, wanted, own):

@@ -15,6 +15,7 @@ from pipelines.service import described, errors
 from pipelines.service.context import Context
 from pipelines.service.middleware import Frame
 from pipelines.service.routing import Guard
+from pipelines.state.arrow import be_there
 
 THREADS = 128
 ROUTES = (
@@ -64,6 +65,7 @@ def create_app(context: Context, routes: Sequence[str] = ROUTES) -> FastAPI:
         finally:
             context.close()
 
+    be_there(with_pandas=True)
     app = FastAPI(docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.context = context
     errors.install(app)

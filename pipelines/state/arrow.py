@@ -17,6 +17,16 @@ from pipelines.state.rows import CHUNK, is_moment
 MOMENT = pa.timestamp("us", tz="UTC")
 
 
+def be_there(*, with_pandas: bool = False) -> None:
+    """Called before threads start: DuckDB looks into these modules wherever one imports them, and meets half of one.
+
+    Args:
+        with_pandas: PyArrow imports it when it first makes an array of Python values.
+    """
+    if with_pandas:
+        pa.array([0])
+
+
 def arrow_schema(columns: Sequence[sa.Column[Any]]) -> pa.Schema:
     """Arrow types of the columns: text, int64, double, moments in UTC."""
     return pa.schema([(column.name, _arrow_type(column)) for column in columns])
