@@ -127,6 +127,8 @@ def check(crm: str, entity: str, data: Any) -> None:
             body = writer.body({name: value}, record or None)
         except UnwritableError:
             continue
+        if not body and field.write == "if_empty" and record:
+            continue  # what is there stays: a name in parts, where one of its parts was written before
         record, written = merged(record, body), {**written, name: value}
         row = reader(entity, [record])[0]
         read = None if row[name] is None else json.loads(row[name], parse_float=Decimal)
