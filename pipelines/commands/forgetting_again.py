@@ -10,9 +10,10 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from pipelines.connections.owner import SERVICE_OWNER, Owner
@@ -23,9 +24,6 @@ from pipelines.state.database import State, open_file, open_state
 from pipelines.state.erasing import LOCAL, Person
 from pipelines.state.service_tables import local_records
 from pipelines.state.tables import golden_ids
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MATCHED = "matched_ids"
 
@@ -111,9 +109,6 @@ def _listed_ids(state: State, name: str, entity: str) -> Iterator[pa.RecordBatch
 
 
 def _without(keys: pa.RecordBatch, length: int) -> pa.RecordBatch:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     return pa.RecordBatch.from_arrays([pc.utf8_slice_codeunits(keys.column(0), start=length)], names=["id"])
 
 
