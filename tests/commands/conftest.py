@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +16,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from match_desk import CRMS, SCHEMAS
 
 from pipelines.cli import main
+from pipelines.commands.operator import open_operator
+from pipelines.connections.owner import Owner
 from pipelines.sandbox.handle import SandboxHandle, start
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,3 +115,29 @@ def sandbox(program: Program) -> Iterator[SandboxHandle]:
     """A sandbox of Brivity alone that outlives the single runs."""
     with start(program.data / "sandbox", ["brivity"], size=120) as handle:
         yield handle
+
+
+@pytest.fixture(scope="session")
+def read_once(tmp_path_factory: pytest.TempPathFactory, new_program: Callable[[Path], Program]) -> Owner:
+    """An owner whose two CRMs were read and unified."""
+    program = new_program(tmp_path_factory.mktemp("match") / "data")
+    with start(program.data / "sandbox", CRMS, size=120):
+        ran = program("run", *CRMS, "--push", "off")
+    assert ran.code == 0, ran.out + ran.err
+    return Owner("sandbox", program.data)
+
+
+@pytest.fixture
+def owner(read_once: Owner, tmp_path: Path) -> Owner:
+    """A copy that a test may change."""
+    copy = Owner("sandbox", tmp_path / "data")
+    copy.root.mkdir(parents=True)
+    for file in (read_once.warehouse, read_once.state):
+        shutil.copy(file, copy.root / file.name)
+    return copy
+
+
+@pytest.fixture
+def opened(owner: Owner) -> Callable[[], Any]:
+    """Opens the operator's desk: `with opened() as operator`."""
+    return lambda: open_operator(owner, SCHEMAS)

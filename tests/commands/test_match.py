@@ -4,84 +4,18 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from match_desk import CRMS, SCHEMAS, ids, loners, next_run, twins
 from typer.testing import CliRunner
 
 from pipelines.commands.match_command import app
-from pipelines.commands.operator import Operator, measure, open_operator
+from pipelines.commands.operator import measure
 from pipelines.connections.owner import Owner
-from pipelines.connections.project import find_project
-from pipelines.mapping.load import load_schemas
-from pipelines.sandbox.handle import start
-from pipelines.state.database import open_state
 from pipelines.unify.identity.labelled import FileProblem
 from pipelines.unify.identity.model import load_model
-from pipelines.unify.run import unify
-from pipelines.unify.sources import Source
-from pipelines.warehouse.connect import open_warehouse
-
-CRMS = ("brivity", "brivity_core")
-SCHEMAS = load_schemas(find_project().schemas)
-
-
-@pytest.fixture(scope="module")
-def read_once(tmp_path_factory: pytest.TempPathFactory, new_program: Callable[[Path], Any]) -> Owner:
-    """An owner whose two CRMs were read and unified."""
-    program = new_program(tmp_path_factory.mktemp("match") / "data")
-    with start(program.data / "sandbox", CRMS, size=120):
-        ran = program("run", *CRMS, "--push", "off")
-    assert ran.code == 0, ran.out + ran.err
-    return Owner("sandbox", program.data)
-
-
-@pytest.fixture
-def owner(read_once: Owner, tmp_path: Path) -> Owner:
-    """A copy that a test may change."""
-    copy = Owner("sandbox", tmp_path / "data")
-    copy.root.mkdir(parents=True)
-    for file in (read_once.warehouse, read_once.state):
-        shutil.copy(file, copy.root / file.name)
-    return copy
-
-
-@pytest.fixture
-def opened(owner: Owner) -> Callable[[], Any]:
-    """Opens the operator's desk: `with opened() as operator`."""
-    return lambda: open_operator(owner, SCHEMAS)
-
-
-def next_run(owner: Owner) -> None:
-    """What the next run does about identity."""
-    con, state = open_warehouse(owner), open_state(owner)
-    unify(con, state, SCHEMAS, [Source(name) for name in CRMS])
-    con.close()
-    state.close()
-
-
-def ids(opened: Any) -> dict[str, str]:
-    """Record key to golden id."""
-    with opened() as operator:
-        return dict(operator.con.execute("select record_key, contact_id from unified.contact_sources").fetchall())
-
-
-def twins(opened: Any) -> tuple[str, str]:
-    """Two records that are one person, of which there are no more."""
-    with opened() as operator:
-        query = """select min(record_key), max(record_key) from unified.contact_sources
-            group by contact_id having count(*) = 2 order by 1 limit 1"""
-        return tuple(operator.con.execute(query).fetchall()[0])
-
-
-def loners(opened: Any, number: int) -> list[str]:
-    """Records that are one person each."""
-    with opened() as operator:
-        query = "select min(record_key) from unified.contact_sources group by contact_id having count(*) = 1 order by 1"
-        return [key for (key,) in operator.con.execute(query).fetchall()[:number]]
 
 
 def test_review_asks_about_pairs_that_are_open_until_they_are_answered(opened: Any) -> None:
@@ -136,58 +70,6 @@ def test_an_answer_about_nobody_is_refused(opened: Any) -> None:
     somebody = loners(opened, 1)[0]
     with opened() as operator, pytest.raises(KeyError, match="there is no contact nobody"):
         operator.answer("contacts", (somebody, "nobody"), "same", "ann")
-
-
-def value_of(operator: Operator, golden_id: str, field: str) -> tuple[str, str]:
-    """A field's value, and the rule by which it holds."""
-    return next((f.value, f.rule) for f in operator.show(golden_id).fields if f.field == field)
-
-
-def test_a_pin_outranks_the_sources_until_it_is_taken_out(opened: Any, owner: Owner) -> None:
-    golden_id = ids(opened)[loners(opened, 1)[0]]
-    with opened() as operator:
-        before = value_of(operator, golden_id, "last_name")
-        operator.pin(golden_id, "last_name", "Pinned-Smith", "ann")
-    next_run(owner)
-    with opened() as operator:
-        assert value_of(operator, golden_id, "last_name")[0] == "Pinned-Smith"
-        operator.unpin(golden_id, "last_name")
-    next_run(owner)
-    with opened() as operator:
-        assert value_of(operator, golden_id, "last_name") == before
-
-
-def test_a_pin_of_before_a_merge_is_taken_out_under_the_id_of_today(opened: Any, owner: Owner) -> None:
-    one, other = loners(opened, 2)
-    before = ids(opened)
-    with opened() as operator:
-        for key in (one, other):
-            operator.pin(before[key], "rating", "Z", "ann")
-        operator.answer("contacts", (one, other), "same", "ann")
-    next_run(owner)
-    golden_id = ids(opened)[one]
-    with opened() as operator:
-        assert value_of(operator, golden_id, "rating")[0] == "Z"
-        operator.unpin(golden_id, "rating")
-        with pytest.raises(KeyError, match="not pinned"):
-            operator.unpin(golden_id, "rating")
-    next_run(owner)
-    with opened() as operator:
-        assert "Z" not in [field.value for field in operator.show(golden_id).fields if field.field == "rating"]
-
-
-def test_only_a_value_of_the_fields_type_is_pinned(opened: Any) -> None:
-    golden_id = ids(opened)[loners(opened, 1)[0]]
-    with opened() as operator:
-        with pytest.raises(ValueError, match=r'is no list; a list is written as \["\+12025550100"\]'):
-            operator.pin(golden_id, "phones", "+12025550100", "ann")
-        for wrong, why in (("", "a pin needs a value"), ("[broken", "begins as JSON and is none")):
-            with pytest.raises(ValueError, match=why):
-                operator.pin(golden_id, "last_name", wrong, "ann")
-        with pytest.raises(ValueError, match="is no date"):
-            operator.pin(golden_id, "birth_date", "soon", "ann")
-        with pytest.raises(KeyError, match="no field shoe_size"):
-            operator.pin(golden_id, "shoe_size", "44", "ann")
 
 
 def test_show_tells_who_said_it_and_what_was_rejected(opened: Any) -> None:
