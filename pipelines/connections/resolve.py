@@ -28,7 +28,7 @@ SANDBOX_OWNER = "sandbox"
 DEFAULT_OWNER = "default"
 
 # Keys whose values are no secrets, though they may come from the environment.
-_OPEN_KEYS = ("base_url", "path", "timezone", "currency", "phone_region")
+_OPEN_KEYS = ("base_url", "path", "timezone", "currency", "phone_region", "external_id")
 
 
 def resolve(
@@ -175,8 +175,9 @@ def _refuse_wrong_words(name: str, wire: language.Connection) -> None:
     for key, form, said in (
         ("phone_region", r"[A-Z]{2}", "two capitals (ISO 3166)"),
         ("currency", r"[A-Z]{3}", "three capitals (ISO 4217)"),
+        ("external_id", r"\w*", "the name of a field"),
     ):
-        if not re.fullmatch(form, value := getattr(wire, key)):
+        if not re.fullmatch(form, value := getattr(wire, key) or ""):
             raise SettingsError(f"{name}: {key} is {value!r}; expected {said}")
     try:
         zoneinfo.ZoneInfo(wire.timezone)

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from pipelines.mapping.words import Path, Strict
 
+EXTERNAL_ID = "external_id"
+
 
 class Request(Strict):
     """One HTTP call. `{id}`, `{value}` and canonical field names are filled in; the path is relative to base_url."""
@@ -30,6 +32,25 @@ class Batch(Strict):
     )
     item: dict[str, Any] = Field(default_factory=dict, description="Shape of a member: $id, $fields, constants")
     reader: str = Field(description="Name of a batch-answer reader in pipelines/wire/answers.py")
+
+
+class Upsert(Batch):
+    """A batch whose members change the record that has the same key, and make one where none has it.
+
+    What somebody else made since the search, or what we made before a crash, is so matched and not made twice. In
+    `item`, `$key` stands for the key's value; the answer's reader tells whether a record was made or matched.
+    """
+
+    by: str = Field(
+        description="Canonical field that no two records share, and that is searched by, too; or external_id: the "
+        "field that `connection.external_id` names (`{external_id}` here), which then holds our own id of the record. "
+        "Records without a key are created by the other calls"
+    )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the key is our own id, so that nobody but us can have given it to a record."""
+        return self.by == EXTERNAL_ID
 
 
 class Beside(Strict):

@@ -10,16 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.mapping.calls import Batch, Beside, Find, Link, LookUp, Request
+from pipelines.mapping.calls import EXTERNAL_ID, Batch, Beside, Find, Link, LookUp, Request, Upsert
 from pipelines.mapping.field_mapping import FieldMapping
 from pipelines.mapping.view import View, ViewColumn
 from pipelines.mapping.webhook import Webhook
 from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_text, places
 
 __all__ = [
-    "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find", "FirstOf",
-    "Incremental", "Instead", "Limit", "Link", "LookUp", "Mapping", "Path", "Push", "Request", "Seconds", "Strict",
-    "View", "ViewColumn", "Webhook", "Windows", "as_text", "places",
+    "EXTERNAL_ID", "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find",
+    "FirstOf", "Incremental", "Instead", "Limit", "Link", "LookUp", "Mapping", "Path", "Push", "Request", "Seconds",
+    "Strict", "Upsert", "View", "ViewColumn", "Webhook", "Windows", "as_text", "places",
 ]  # fmt: skip
 
 
@@ -61,6 +61,9 @@ class Connection(Strict):
     phone_region: str = Field("US", description="ISO 3166 region of phone numbers without a country code")
     currency: str = Field("USD", description="ISO 4217 code of amounts without one")
     timezone: str = Field("UTC", description="IANA zone of times without an offset")
+    external_id: str | None = Field(
+        None, description="The CRM's name of a unique field that holds our own id of a record, where it has one"
+    )
     test: Request | None = Field(None, description="Call that shows the login works; default: the first entity's")
     assumptions: list[str] = Field(default_factory=list)
     instead: list[Instead] = Field(
@@ -163,7 +166,11 @@ class Push(Strict):
     create_request: Request | None = None
     update_request: Request | None = None
     delete_request: Request | None = Field(None, description="Deletes one record; archives it where the CRM archives")
+    matched_status: int | None = Field(
+        None, description="Status by which create_request says: this record was there already, and is left as it is"
+    )
     create_batch: Batch | None = None
+    upsert_batch: Upsert | None = Field(None, description="How a record that has a key of its own is created")
     update_batch: Batch | None = None
     delete_batch: Batch | None = Field(None, description="Deletes many in one call; GET and DELETE carry {ids}")
     wrap: Path | None = Field(None, description="Path in the body under which the fields stand, such as properties")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipelines.mapping.document import Parts
-from pipelines.mapping.language import Batch, FieldMapping, Push, Request, as_text
+from pipelines.mapping.language import EXTERNAL_ID, Batch, FieldMapping, Push, Request, as_text
 from pipelines.mapping.problems import Problem
 from pipelines.mapping.scope import Scope
 from pipelines.mapping.sql_text import Complaint, complaints
@@ -24,6 +24,7 @@ def check_push(scope: Scope) -> Iterator[Problem]:
     yield from _fields(scope, push)
     yield from _freshness(scope, push)
     yield from _create(scope, push)
+    yield from _upsert(scope, push)
     yield from _find(scope, push)
     yield from _requests(scope, push)
     yield from _links(scope, push)
@@ -111,6 +112,22 @@ def _create(scope: Scope, push: Push) -> Iterator[Problem]:
         yield scope.problem(("push", "create"), "nothing can create", remedy="add create_request or create_batch")
 
 
+def _upsert(scope: Scope, push: Push) -> Iterator[Problem]:
+    """What a record is matched by is written, and searched by before (law L8)."""
+    one, at = push.upsert_batch, ("push", "upsert_batch")
+    if one is None:
+        return
+    if push.create_request is None and push.create_batch is None:
+        yield scope.problem(at, "says not how a record without a key is created", remedy="add create_batch")
+    if "$key" not in str(one.item.values()) and f"{{{EXTERNAL_ID}}}" in str(one.request):
+        yield scope.problem((*at, "item"), "no member has the key", remedy=f'add "{{{EXTERNAL_ID}}}": $key')
+    searched = push.find.by if push.find else []
+    if not one.is_ours and one.by not in set(searched) & set(push.fields):
+        said = f"{one.by} is not both searched by and written"
+        options = [name for name in searched if name in push.fields]
+        yield scope.unknown((*at, "by"), said, one.by, [*options, EXTERNAL_ID])
+
+
 def _find(scope: Scope, push: Push) -> Iterator[Problem]:
     find = push.find
     if find is None:
@@ -140,6 +157,7 @@ def _requests(scope: Scope, push: Push) -> Iterator[Problem]:
         yield from _writing(scope, ("push", "create_request"), push.create_request)
     batches: list[tuple[Parts, Batch | None]] = [
         (("push", "create_batch"), push.create_batch),
+        (("push", "upsert_batch"), push.upsert_batch),
         (("push", "update_batch"), push.update_batch),
         (("push", "delete_batch"), push.delete_batch),
     ]

@@ -87,7 +87,7 @@ class Creator:
             id = await self._best(unit, records)
             record = next(record for record in records if id_of(self.reading.entity, record) == id)
             return Result("done", id, record, unknown.http_status, request_id=unknown.request_id)
-        if self.reading.key_of(unit):
+        if self.reading.key_of(unit) or self.sender.key_of(unit) is not None:
             return Result("failed", again_at_once=True, **said)  # type: ignore[arg-type]
         return Result("uncertain", **said)  # type: ignore[arg-type]
 

@@ -69,7 +69,7 @@ class Engine:
         if name not in self.rooms:
             entity = self.connection.entities[name]
             reading = Reading(self.client, name, entity, self.canonical, self.one_reader)
-            sender = Sender(self.client, name, entity)
+            sender = Sender(self.client, name, entity, external_id=self.connection.wire.external_id)
             look_ups = LookUps(reading, self.state, self.connection.name)
             writer = Writer(entity, self.schemas[name], self.connection.wire)
             never = dict.fromkeys(self.connection.settings.never_sync, "by the connection's settings")

@@ -72,7 +72,7 @@ async def _kept(reading: Reading, pairs: Sequence[tuple[Unit, Result]]) -> dict[
     places = [
         place
         for place, (unit, result) in enumerate(pairs)
-        if result.status == "done" and unit.intent.action in {"create", "update"} and unit.intent.changes
+        if _is_written(result) and unit.intent.action in {"create", "update"} and unit.intent.changes
     ]
     fields = {change.field for place in places for change in pairs[place][0].intent.changes}
     shown = await reading.meaning([pairs[place][1].record for place in places], fields)
@@ -85,7 +85,13 @@ async def _kept(reading: Reading, pairs: Sequence[tuple[Unit, Result]]) -> dict[
         for place, row in zip(missing, rows, strict=True):
             if found := _told(pairs[place][0], row, is_whole=True):
                 kept[place] = found
-    return kept
+    sent = {place: pairs[place][0].intent.changes for place in places if pairs[place][1].status == "adopted"}
+    return {**{place: {one.field: one.new for one in changes} for place, changes in sent.items()}, **kept}
+
+
+def _is_written(result: Result) -> bool:
+    """Whether the CRM's record has what was sent."""
+    return result.status == "done" or (result.status == "adopted" and result.is_written)
 
 
 def _linked(pairs: Sequence[tuple[Unit, Result]]) -> dict[int, dict[str, str | None]]:

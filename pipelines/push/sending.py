@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from pipelines.mapping.language import Batch, Entity, Push, Request
+from pipelines.mapping.language import EXTERNAL_ID, Batch, Entity, Push, Request, Upsert
 from pipelines.push.client import TRIES, Answer, Client, OutcomeUnknownError
 from pipelines.push.paths import MISSING, get
 from pipelines.push.template import Call, batch_call, filled, search_values
 from pipelines.push.units import Result, Unit
-from pipelines.push.write import wrapped
+from pipelines.push.write import wrapped, written_path
 from pipelines.wire.answers import READERS, Member, Sent
 from pipelines.wire.errors import AuthenticationFailed, CrmError, CrmRefused, CrmThrottled, CrmUnreachable
 
@@ -27,7 +28,8 @@ UNKNOWN = "unknown"
 class Sender:
     """Sends the units of one entity.
 
-    `stopped` is set by what makes every further call useless; `constants` are names that calls for links may use.
+    `stopped` is set by what makes every further call useless; `constants` are names that calls for links may use;
+    `external_id` is the CRM's field that holds our own ids, where it has one.
     """
 
     client: Client
@@ -36,6 +38,7 @@ class Sender:
     stopped: CrmError | None = None
     silent: int = 0
     constants: Mapping[str, Any] = field(default_factory=dict)
+    external_id: str | None = None
 
     @property
     def push(self) -> Push:
@@ -43,13 +46,44 @@ class Sender:
         assert self.entity.push is not None
         return self.entity.push
 
+    @cached_property
+    def upsert(self) -> Upsert | None:
+        """The mapping's, with the field's name filled in; None where it goes by our ids and the CRM has no field."""
+        one = self.push.upsert_batch
+        if one is None or not one.is_ours:
+            return one
+        named = one.model_dump_json(by_alias=True).replace(f"{{{EXTERNAL_ID}}}", self.external_id or "")
+        return Upsert.model_validate_json(named) if self.external_id else None
+
+    def key_of(self, unit: Unit) -> Any:
+        """By which a new record is matched or made, as it is sent; None where it can only be made."""
+        if self.upsert is None:
+            return None
+        if self.upsert.is_ours:
+            return unit.intent.golden_id
+        written = get(unit.body, written_path(self.entity.fields[self.upsert.by]))
+        return unit.values.get(self.upsert.by) if written is MISSING else written
+
     async def send(self, units: Sequence[Unit]) -> list[Result]:
         """Sends units of one action, all of them new records or all updates."""
         if not units:
             return []
-        action = units[0].intent.action
-        push = self.push
-        batch = {"create": push.create_batch, "update": push.update_batch, "archive": push.delete_batch}.get(action)
+        action, push = units[0].intent.action, self.push
+        if action == "create":
+            return await self._create(units)
+        return await self._send({"update": push.update_batch, "archive": push.delete_batch}.get(action), units)
+
+    async def _create(self, units: Sequence[Unit]) -> list[Result]:
+        """New records: those with a key of their own are matched or made, the others made."""
+        keyed = [self.key_of(unit) not in (None, "") for unit in units]
+        ways = ((self.upsert, True), (self.push.create_batch, False))
+        sent = [
+            iter(await self._send(batch, [unit for unit, has in zip(units, keyed, strict=True) if has is with_key]))
+            for batch, with_key in ways
+        ]
+        return [next(sent[0] if has else sent[1]) for has in keyed]
+
+    async def _send(self, batch: Batch | None, units: Sequence[Unit]) -> list[Result]:
         if batch is None:
             return list(await asyncio.gather(*(self._one(unit, TRIES) for unit in units)))
         parts = [list(units[start : start + batch.size]) for start in range(0, len(units), batch.size)]
@@ -59,12 +93,13 @@ class Sender:
 
     async def _batch(self, batch: Batch, units: list[Unit]) -> list[Result]:
         """One batch; one that fails as a whole is split until the bad record stands alone."""
-        creates = units[0].intent.action == "create"
-        members = [_member(unit, place) for place, unit in enumerate(units)]
+        is_repeatable = units[0].intent.action != "create" or (isinstance(batch, Upsert) and batch.is_ours)
+        keys = [self.key_of(unit) if isinstance(batch, Upsert) else None for unit in units]
+        members = [_member(unit, place, key) for place, (unit, key) in enumerate(zip(units, keys, strict=True))]
         call = batch_call(batch, members, _ids(units) if units[0].intent.action == "archive" else {})
         try:
             tries = TRIES if len(units) == 1 else BATCH_TRIES
-            answer = await self.client.send(call, self._what(units[0]), repeatable=not creates, tries=tries)
+            answer = await self.client.send(call, self._what(units[0]), repeatable=is_repeatable, tries=tries)
         except CrmError as problem:
             return await self._split(batch, units, problem)
         selected = get(answer.data, batch.request.data_selector) if batch.request.data_selector else answer.data
@@ -84,6 +119,9 @@ class Sender:
     def _of_member(self, unit: Unit, member: Member, answer: Answer) -> Result:
         if member.ok:
             record = self._within(member.record)
+            if member.is_matched and unit.intent.action == "create" and not (self.upsert and self.upsert.is_ours):
+                said = {"http_status": answer.status, "request_id": answer.request_id}
+                return Result("adopted", member.id, record, is_written=True, **said)  # type: ignore[arg-type]
             return Result("done", member.id or unit.source_id, record, answer.status, request_id=answer.request_id)
         if unit.intent.action == "create" and member.existing_id is not None:
             return Result("adopted", member.existing_id, None, answer.status, member.error, answer.request_id)
@@ -111,6 +149,8 @@ class Sender:
             if found in (MISSING, None, ""):
                 return Result(UNKNOWN, None, None, answer.status, "the answer has no id", answer.request_id)
             source_id = str(found)
+            if answer.status == self.push.matched_status:
+                return Result("adopted", source_id, None, answer.status, request_id=answer.request_id)
         return Result(
             "done", source_id, record if isinstance(record, dict) else None, answer.status,
             request_id=answer.request_id,
@@ -153,9 +193,9 @@ class Sender:
         return Result("failed", source_id, None, problem.status, str(problem), problem.request_id, again_at_once=stops)
 
 
-def _member(unit: Unit, place: int) -> dict[str, Any]:
+def _member(unit: Unit, place: int, key: Any) -> dict[str, Any]:
     """What a batch may say of a record; what is deleted has no fields."""
-    told = {"id": unit.source_id, "index": str(place), "intent": unit.intent.intent_id}
+    told = {"id": unit.source_id, "index": str(place), "intent": unit.intent.intent_id, "key": key}
     return told if unit.intent.action == "archive" else {**told, "fields": unit.body}
 
 

@@ -62,7 +62,7 @@ class Result(NamedTuple):
     """What became of a unit. `status` as in state; `open` leaves the intent to be settled later.
 
     `record` is the CRM's record after the write, or the part of it that was shown; `again_at_once` does not count as
-    a try.
+    a try; `is_written` says of an adopted record that it has the values that were sent.
     """
 
     status: str
@@ -72,6 +72,7 @@ class Result(NamedTuple):
     error: str | None = None
     request_id: str | None = None
     again_at_once: bool = False
+    is_written: bool = False
 
 
 class _Row(NamedTuple):

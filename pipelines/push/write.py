@@ -112,7 +112,7 @@ class Writer:
         put(body, str(field.each), left)
 
     def _touches_list(self, field: FieldMapping) -> bool:
-        way = _written_path(field)
+        way = written_path(field)
         shared = (field.split or field.all_of) is not None and field.write_to is None
         return shared or (field.each is not None and field.write_to is None) or bool(way and list_above(way))
 
@@ -129,7 +129,7 @@ class Writer:
         elif field.each is not None and field.write_to is None:
             _put(body, field.each, self._members(field, canonical, value, current), current)
         else:
-            path = _written_path(field)
+            path = written_path(field)
             if path is None:
                 raise UnwritableError("the mapping does not say where it is written")
             _put(body, path, self._value(field, canonical, value, get(current, path)), current)
@@ -230,7 +230,8 @@ def wrapped(body: dict[str, Any], wrap: str | None) -> dict[str, Any]:
     return outer
 
 
-def _written_path(field: FieldMapping) -> str | None:
+def written_path(field: FieldMapping) -> str | None:
+    """Where a value goes that has one place; None for lists, and where the mapping does not say."""
     if field.write_to is not None:
         return field.write_to
     return field.first_of[0] if field.first_of else field.path if field.each is None else None

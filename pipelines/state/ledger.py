@@ -66,7 +66,8 @@ def settle(state: State, outcomes: Sequence[Outcome]) -> None:
         _close(connection, outcomes, now)
         rows.insert(connection, ledger, [line for one in outcomes for line in _lines(one, now)], _LINE)
         good = [one for one in outcomes if one.status in SUCCEEDED and one.record_key is not None]
-        sent = [one for one in good if one.status == "done"]  # to what was adopted nothing was sent
+        # to most of what is adopted nothing was sent; an upsert that met a record is read back
+        sent = [one for one in good if one.status == "done" or one.has_read_back]
         rows.upsert(connection, echoes, [echo for one in sent for echo in _echoes(one, now)], _ECHO)
         for entity in {one.intent.entity for one in good}:
             stamps.renew(connection, f"echoes:{entity}")

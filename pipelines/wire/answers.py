@@ -29,6 +29,7 @@ class Member(NamedTuple):
         record: the record, or the part of it that the answer shows.
         error: why not, in the CRM's words.
         existing_id: the record that the CRM says is there already.
+        is_matched: an upsert has changed a record that was there; false where it made one, or the answer is silent.
     """
 
     ok: bool
@@ -36,6 +37,7 @@ class Member(NamedTuple):
     record: Any = None
     error: str = ""
     existing_id: str | None = None
+    is_matched: bool = False
 
 
 Reader = Callable[[Any, Sequence[Sent]], list[Member]]
@@ -44,8 +46,8 @@ Reader = Callable[[Any, Sequence[Sent]], list[Member]]
 def multi_status(answer: Any, sent: Sequence[Sent]) -> list[Member]:
     """`{results: [{id, ...}], errors: [{message, context: {ids: [...]}}]}` in any order.
 
-    An update is found by its id. A new record has none yet: errors name it by its place (`objectWriteTraceId`, sent as
-    `$index`), results are matched by their content.
+    An update is found by its id. A new record has none yet: it is named by its place (`objectWriteTraceId`, sent as
+    `$index`), or else, in results, found by its content. Of an upsert `new` is false where a record was there.
     Source: HubSpot CRM v3 batch answers (spec) and a recorded partial failure (3p).
     """
     results = _list(answer, "results")
@@ -61,14 +63,14 @@ def multi_status(answer: Any, sent: Sequence[Sent]) -> list[Member]:
         if one.id is not None and place not in found and left.get(one.id):
             found[place] = Member(True, one.id, left[one.id].pop(0))
     for result in chain.from_iterable(left.values()):
-        likeliest = _likeliest(result, sent, found)
-        if likeliest is not None:
-            found[likeliest] = Member(True, str(result.get("id")), result)
+        whose = _traced(result, sent, found)
+        if whose is not None:
+            found[whose] = Member(True, str(result.get("id")), result, is_matched=result.get("new") is False)
     return [found.get(place, Member(False, error=NOT_MENTIONED)) for place in range(len(sent))]
 
 
 def row_success(answer: Any, sent: Sequence[Sent]) -> list[Member]:
-    """`[{id, success, errors: [{statusCode, message, fields}]}]` in the order of what was sent.
+    """`[{id, success, errors: [{statusCode, message, fields}]}]` in the order of what was sent; upserts add `created`.
 
     Source: Salesforce sObject collections (recorded): HTTP 200 even if every row failed.
     """
@@ -76,7 +78,7 @@ def row_success(answer: Any, sent: Sequence[Sent]) -> list[Member]:
 
 
 def row_status(answer: Any, sent: Sequence[Sent]) -> list[Member]:
-    """`{data: [{status, code, message, details: {id}}]}` in the order of what was sent.
+    """`{data: [{status, code, message, details: {id}}]}` in the order of what was sent; upserts add `action`.
 
     Source: Zoho CRM v8 insert and update (spec, recorded); the HTTP status of mixed rows differs between versions.
     """
@@ -113,7 +115,7 @@ reader_names: frozenset[str] = frozenset(READERS)
 
 def _success_row(row: Mapping[str, Any], one: Sent) -> Member:
     if row.get("success") is True:
-        return Member(True, str(row.get("id") or one.id), row)
+        return Member(True, str(row.get("id") or one.id), row, is_matched=row.get("created") is False)
     errors = [error for error in _list(row, "errors") if isinstance(error, dict)]
     return Member(False, one.id, error="; ".join(map(_words, errors)) or "not successful", existing_id=_matched(errors))
 
@@ -121,7 +123,8 @@ def _success_row(row: Mapping[str, Any], one: Sent) -> Member:
 def _status_row(row: Mapping[str, Any], one: Sent) -> Member:
     details = row.get("details") if isinstance(row.get("details"), dict) else {}
     if str(row.get("status", "")).lower() == "success":
-        return Member(True, str((details or {}).get("id") or one.id), details)
+        is_matched = str(row.get("action", "")).lower() == "update"
+        return Member(True, str((details or {}).get("id") or one.id), details, is_matched=is_matched)
     twin = (details or {}).get("duplicate_record")
     existing = twin.get("id") if isinstance(twin, dict) else (details or {}).get("id")
     is_twin = str(row.get("code", "")).upper() == "DUPLICATE_DATA" and existing is not None
@@ -144,6 +147,14 @@ def _places(error: Any, sent: Sequence[Sent]) -> list[int]:
     ids = {str(one) for key in ("ids", "id") for one in _as_list(context.get(key))}
     traces = {str(one) for one in _as_list(context.get("objectWriteTraceId"))}
     return [place for place, one in enumerate(sent) if (one.id in ids if ids else str(place) in traces)]
+
+
+def _traced(result: Mapping[str, Any], sent: Sequence[Sent], found: Mapping[int, Member]) -> int | None:
+    """The place of the new record that a result names; where it names none, the likeliest."""
+    trace = str(result.get("objectWriteTraceId") or "")
+    if trace.isdecimal() and int(trace) < len(sent) and sent[int(trace)].id is None and int(trace) not in found:
+        return int(trace)
+    return _likeliest(result, sent, found)
 
 
 def _likeliest(result: Mapping[str, Any], sent: Sequence[Sent], found: Mapping[int, Member]) -> int | None:

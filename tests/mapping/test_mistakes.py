@@ -128,6 +128,27 @@ def test_single_mistakes(problems: Problems) -> None:
     assert not wrong
 
 
+def test_an_upsert_goes_by_what_is_searched_by_and_written(problems: Problems) -> None:
+    find, create = "find: {by: [email], request: {path: c}}", "create_request: {method: POST, path: c}"
+    upsert = "size: 2, reader: by_position, items: r, request: {method: POST, path: c}"
+    update = 'update_request: {method: PUT, path: "c/{id}"}'
+
+    def pushed(said: str) -> str:
+        return small("name: n, email: e", f"push: {{{said}, {update}, fields: [name, email]}}")
+
+    assert problems(pushed(f"{find}, {create}, upsert_batch: {{by: email, {upsert}}}")) == []
+    assert "name is not both searched by and written; expected email or external_id" in one(
+        problems, pushed(f"{find}, {create}, upsert_batch: {{by: name, {upsert}}}")
+    )
+    assert "says not how a record without a key is created" in one(
+        problems, pushed(f"{find}, upsert_batch: {{by: email, {upsert}}}")
+    )
+    ours = upsert.replace("path: c", "path: 'c/{external_id}'")
+    assert "no member has the key" in one(problems, pushed(f"{create}, upsert_batch: {{by: external_id, {ours}}}"))
+    keyed = f"{ours}, item: {{'{{external_id}}': $key}}"
+    assert problems(pushed(f"{create}, upsert_batch: {{by: external_id, {keyed}}}")) == []
+
+
 def test_behind_a_wrong_entity_the_rest_is_told_too(problems: Problems) -> None:
     said = [str(p) for p in problems(small("fist_name: F", "where: nmae = 'x'", entity="contact"))]
     assert len(said) == 3

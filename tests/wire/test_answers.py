@@ -83,6 +83,24 @@ def test_row_status() -> None:
     assert found[2].existing_id == "77"
 
 
+def test_an_upsert_says_who_was_there() -> None:
+    """`new` and the trace of HubSpot's answers (spec), `created` of Salesforce's, `action` of Zoho's (recorded)."""
+    sent = [Sent(None, {"id": name}) for name in "abc"]
+    traced = [
+        {"id": "7", "new": False, "objectWriteTraceId": "2"}, {"id": "8", "new": True, "objectWriteTraceId": "0"},
+    ]  # fmt: skip
+    rows = [{"id": "8", "success": True, "created": True}, {}, {"id": "7", "success": True, "created": False}]
+    states = [
+        {"status": "success", "action": "insert", "details": {"id": "8"}}, {},
+        {"status": "success", "action": "update", "details": {"id": "7"}},
+    ]  # fmt: skip
+    for reader, answer in ((multi_status, {"results": traced}), (row_success, rows), (row_status, {"data": states})):
+        found = reader(answer, sent)
+        assert [(one.ok, one.id, one.is_matched) for one in found] == [
+            (True, "8", False), (False, None, False), (True, "7", True),
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("answer", [[{"id": 1}, {"id": "2"}], {"total": 2, "results": [{"Id": "2"}, {"Id": 1}]}])
 def test_records_are_found_by_id(answer: Any) -> None:
     assert [member.ok for member in records(answer, [Sent("1", None), Sent("2", None), Sent("3", None)])] == [
