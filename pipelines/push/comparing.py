@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import duckdb
 from jinja2 import Environment
 
+from pipelines.push.scope import PushField
 from pipelines.warehouse.build import exists, read_builds
 from pipelines.warehouse.models import MODELS, environment, ident, literal
 
 KEPT = "plan_hashes_"
+NO_LINEAGE = "({}_id VARCHAR, field VARCHAR, connection VARCHAR, since TIMESTAMPTZ)"
 
 
 def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]) -> None:
@@ -42,11 +45,41 @@ def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]
     _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_candidates")
     _relate(context, {"records": records, "owners": owners, "goldens": "plan_our_rows"})
     make(con, "plan_differences", context)
+    differing = {name for (name,) in con.execute("SELECT DISTINCT field FROM plan_differences").fetchall()}
+    _trace(con, context, [field for field in context["fields"] if field.name in differing])
     make(con, "plan_verdicts", context)
     context["creates"] = bool(con.execute("SELECT count(*) FROM plan_creates").fetchall()[0][0])
     if context["creates"]:
         _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_creates")
+        _trace(con, context, context["fields"])
         make(con, "plan_created_fields", context)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Names of the tables that unify left of an entity."""
+
+    singular: str
+
+    def table(self, suffix: str) -> str:
+        """Such as unified.contact_sources."""
+        return f"unified.{self.singular}_{suffix}"
+
+
+def _trace(con: duckdb.DuckDBPyConnection, context: Mapping[str, Any], fields: Sequence[PushField]) -> None:
+    """Makes plan_lineage: where the values of some fields come from, of the golden records in plan_our_rows.
+
+    It is the query of the lineage view over these alone: of a million golden records the view would take longer than
+    all the rest of the plan.
+    """
+    one = context["singular"]
+    query = NO_LINEAGE.format(one)
+    if fields:
+        rules = [{"name": field.name, "is_list": field.is_list, "says": "", "there": ()} for field in fields]
+        golden = "(SELECT *, NULL AS source_count FROM plan_our_rows)"
+        names = {"plan": _Tables(one), "id": f"{one}_id", "golden": golden, "rules": rules}
+        query = f"AS {render('unify_lineage', names)}"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE plan_lineage {query}")
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from pipelines.warehouse.models import ident, literal
 SYNCED = ("", "synced_at")
 # Made of no batches, because an array of Python values, even an empty one, makes pyarrow import pandas.
 NO_ROWS = pa.Table.from_batches([], ROWS)
-NO_CREATES = "CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT, waits BOOLEAN)"
+NO_CREATES = "CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT, waits VARCHAR)"
 NO_REFERENCES = pa.Table.from_batches([], REFERENCES)
 
 
@@ -159,6 +159,8 @@ def _stale(work: _Work, entity: str, rows: pa.Table) -> list[str]:
 def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence[PushField]) -> dict[str, Any]:
     policy = _policy(work, entity)
     condition = None if policy in {"none", "linked", "all"} else policy
+    push = work.connection.entities[entity].push
+    requires = push.requires if push is not None else []
     synced = literal(None) if work.synced_at is None else f"make_timestamptz({work.synced_at})"
     return {
         "connection": work.connection.name,
@@ -170,7 +172,6 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "edits": f"{_staging(work, entity)}_edits",
         "golden": f"unified.{entity}",
         "sources": f"unified.{schema.singular}_sources",
-        "lineage": f"unified.{schema.singular}_lineage",
         "hash_theirs": hash_sql(fields, ours=False),
         "hash_ours": hash_sql(fields, ours=True),
         "bits_theirs": bits_sql(fields, ours=False),
@@ -179,7 +180,12 @@ def _context(work: _Work, entity: str, schema: CanonicalEntity, fields: Sequence
         "policy": policy,
         **_key(work, entity, schema),
         "condition": condition,
-        "needed": [one for one in fields if one.to and not one.is_list and _names(condition, one.name)],
+        "requires": requires,
+        "needed": [
+            one
+            for one in fields
+            if one.to and not one.is_list and (one.name in requires or _names(condition, one.name))
+        ],
         "has_references": any(one.is_reference for one in fields),
         "both_edited": f"theirs_since > {synced} and since > {synced}",
         "paused": work.paused,
@@ -241,7 +247,7 @@ def _reach(work: _Work, entity: str, singular: str) -> None:
     )
     if work.pilot == Pilot():  # a pilot may leave the creation out
         work.con.execute(
-            "INSERT INTO plan_reachable SELECT ?, golden_id, NULL FROM plan_creates WHERE NOT waits", [entity]
+            "INSERT INTO plan_reachable SELECT ?, golden_id, NULL FROM plan_creates WHERE waits IS NULL", [entity]
         )
 
 

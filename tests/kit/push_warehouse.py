@@ -12,6 +12,8 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.planned import Plan
 
 LONG_AGO = "2026-01-01T00:00:00Z"
+TELLER = 99
+"""Place of the source, in no CRM any more, that told all values of a golden record."""
 
 
 class Warehouse:
@@ -34,11 +36,14 @@ class Warehouse:
         self.con.execute(f"CREATE TABLE unified.{name} ({one}_id VARCHAR, {self._columns(entity)})")
         self.con.execute(
             f"CREATE TABLE unified.{one}_sources ({one}_id VARCHAR, record_key VARCHAR, connection VARCHAR, "
-            "source_id VARCHAR, is_deleted BOOLEAN, is_in_scope BOOLEAN, matched_by VARCHAR, custom JSON)"
+            "source_id VARCHAR, is_deleted BOOLEAN, is_in_scope BOOLEAN, matched_by VARCHAR, custom JSON, "
+            "first_modified_at TIMESTAMPTZ, position UINTEGER)"
         )
+        told = ", ".join(f'"{field}__source" UINTEGER, "{field}__since" TIMESTAMPTZ' for field in entity.fields)
+        self.con.execute(f"CREATE TABLE unified.{one}_provenance ({one}_id VARCHAR, {told})")
         self.con.execute(
-            f"CREATE TABLE unified.{one}_lineage ({one}_id VARCHAR, field VARCHAR, value VARCHAR, connection VARCHAR, "
-            "source_id VARCHAR, since TIMESTAMPTZ, rule VARCHAR)"
+            f"CREATE TABLE unified.{one}_pins ({one}_id VARCHAR, field VARCHAR, value VARCHAR, who VARCHAR, "
+            "pinned_at TIMESTAMPTZ)"
         )
 
     def source(self, connection: str, entity: str) -> None:
@@ -76,9 +81,10 @@ class Warehouse:
         """One golden record; all its values come from one source."""
         one = self.schemas[entity].singular
         self._insert(f"unified.{entity}", {f"{one}_id": id, **values})
-        for field in values:
-            line = {f"{one}_id": id, "field": field, "connection": source, "since": since, "rule": "latest"}
-            self._insert(f"unified.{one}_lineage", line)
+        told = {f"{field}__source": TELLER for field in values} | {f"{field}__since": since for field in values}
+        self._insert(f"unified.{one}_provenance", {f"{one}_id": id, **told})
+        teller = {"connection": source, "is_deleted": True, "is_in_scope": True, "position": TELLER}
+        self._insert(f"unified.{one}_sources", {f"{one}_id": id, **teller})
 
     def edit(self, key: str, entity: str, field: str, at: str) -> None:
         """Notes that a field changed."""
