@@ -96,7 +96,8 @@ class LookUp(Strict):
 
     fields: list[str] = Field(
         default_factory=list,
-        description="Canonical fields that need it; none: it is for links, where {its name} stands",
+        description="Canonical fields that need it; none: it is for links, where {its name} stands, or with `into` for "
+        "every record that is created",
     )
     request: Request = Field(description="Canonical values are filled in; data_selector: the list of what is found")
     match: dict[str, Path] = Field(
@@ -106,3 +107,8 @@ class LookUp(Strict):
     result: Path = Field("id", description="In what is found: what is written")
     into: Path | None = Field(None, description="Where in the record it is written")
     along: list[Path] = Field(default_factory=list, description="What must be written beside it, as it is now")
+
+    @property
+    def is_for_new(self) -> bool:
+        """Whether every record that is created gets what it finds."""
+        return not self.fields and self.into is not None

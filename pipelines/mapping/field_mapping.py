@@ -47,7 +47,9 @@ class FieldMapping(Strict):
     )
     write_to: Path | None = Field(None, description="Name used when writing, where it differs from the one read")
     write_format: str | None = Field(
-        None, description="How the value is written: national, e164, strftime format, string"
+        None,
+        description="How the value is written: national, e164, strftime format, string; of a phone number also a text "
+        "in which {digits} stands for its digits",
     )
     blank: Literal["empty", "unknown"] = Field(
         "empty", description="unknown: where it is empty, the CRM may only not show it, as in a list of short records"

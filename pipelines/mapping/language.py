@@ -156,6 +156,9 @@ class Push(Strict):
     """What may be written to the CRM, and by which calls."""
 
     create: str = Field("none", description="none, linked, all, or a condition in SQL over canonical names")
+    requires: list[str] = Field(
+        default_factory=list, description="The CRM takes no new record without these: one that lacks them waits"
+    )
     find: Find | None = None
     freshness: Literal["get", "list"] = Field(
         "get",
@@ -179,7 +182,9 @@ class Push(Strict):
         None, description="Path of the whole record in the answer; $ for the answer itself"
     )
     clear: Any = Field(None, description="What is written to empty a field (undo only)")
-    defaults: dict[str, Any] = Field(default_factory=dict, description="Their fields that every created record carries")
+    defaults: dict[str, Any] = Field(
+        default_factory=dict, description="Their fields that every created record carries, unless they are written"
+    )
     links: list[Link] = Field(default_factory=list)
     look_ups: dict[str, LookUp] = Field(default_factory=dict)
     assumptions: list[str] = Field(default_factory=list)

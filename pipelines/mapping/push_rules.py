@@ -22,6 +22,7 @@ def check_push(scope: Scope) -> Iterator[Problem]:
     if push is None:
         return
     yield from _fields(scope, push)
+    yield from _requires(scope, push)
     yield from _freshness(scope, push)
     yield from _create(scope, push)
     yield from _upsert(scope, push)
@@ -43,6 +44,12 @@ def _fields(scope: Scope, push: Push) -> Iterator[Problem]:
             yield _never_written(scope, at, name, mapped[name])
         else:
             yield from _inverse(scope, name, mapped[name])
+
+
+def _requires(scope: Scope, push: Push) -> Iterator[Problem]:
+    for i, name in enumerate(push.requires):
+        if name not in push.fields:
+            yield scope.unknown(("push", "requires", i), f"{name!r} is not written", name, push.fields)
 
 
 def _freshness(scope: Scope, push: Push) -> Iterator[Problem]:

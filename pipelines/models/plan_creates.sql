@@ -1,5 +1,5 @@
--- One row is one golden record that this CRM lacks and, by the create policy, is to be given; waits: not before it has
--- what the policy's condition wants it to point at.
+-- One row is one golden record that this CRM lacks and, by the create policy, is to be given; waits: why it is not given
+-- yet. It lacks what the CRM takes no record without, or points at what is not there.
 with
 presence as (
     select
@@ -16,28 +16,35 @@ presence as (
 select
     g.{{ singular }}_id as golden_id,
     g.rowid as our_row,
-    {% if needed %}
-    g.rowid not in (
-        select r.our_row
-        from (
-            select
-                n.rowid as our_row,
-                n.* replace (
-                    {% for f in needed %}
-                    {{ (f.name ~ "_refs") | ident }}.golden_id as {{ f.name | ident }}{{ "," if not loop.last }}
-                    {% endfor %}
-                ),
-            from {{ golden }} as n
-            {% for f in needed %}
-            left join plan_reachable as {{ (f.name ~ "_refs") | ident }}
-                on {{ (f.name ~ "_refs") | ident }}.entity = {{ f.to | literal }}
-                and {{ (f.name ~ "_refs") | ident }}.golden_id = n.{{ f.name | ident }}
-            {% endfor %}
-        ) as r
-        where {{ condition }}
-    ) as waits,
+    {% if not (requires or needed) %}
+    null::varchar as waits,
     {% else %}
-    false as waits,
+    case
+        {% for name in requires %}
+        when g.{{ name | ident }} is null then {{ ("this CRM takes none without " ~ name) | literal }}
+        {% endfor %}
+        {% if needed %}
+        when g.rowid not in (
+            select r.our_row
+            from (
+                select
+                    n.rowid as our_row,
+                    n.* replace (
+                        {% for f in needed %}
+                        {{ (f.name ~ "_refs") | ident }}.golden_id as {{ f.name | ident }}{{ "," if not loop.last }}
+                        {% endfor %}
+                    ),
+                from {{ golden }} as n
+                {% for f in needed %}
+                left join plan_reachable as {{ (f.name ~ "_refs") | ident }}
+                    on {{ (f.name ~ "_refs") | ident }}.entity = {{ f.to | literal }}
+                    and {{ (f.name ~ "_refs") | ident }}.golden_id = n.{{ f.name | ident }}
+                {% endfor %}
+            ) as r
+            where {{ condition or "true" }}{% for name in requires %} and r.{{ name | ident }} is not null{% endfor %}
+        ) then 'waits for what it points at, which is not in this CRM'
+        {% endif %}
+    end as waits,
     {% endif %}
 from {{ golden }} as g
 join presence as p on p.golden_id = g.{{ singular }}_id

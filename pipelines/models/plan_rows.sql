@@ -4,7 +4,7 @@ wanted as (
     select
         case when is_link then 'link' else 'update' end as action,
         golden_id, record_key, source_id, modified_at, values_hash, field, old, new, since, source,
-        theirs_since, keeper, is_conflict, left_because, false as waits,
+        theirs_since, keeper, is_conflict, left_because, null::varchar as waits,
     from plan_verdicts
     where record_key not in (select record_key from plan_archives where left_because is null)
     {% if creates %}
@@ -13,11 +13,13 @@ wanted as (
         case when is_link then 'link' else 'create' end as action,
         golden_id, null, null, null, null, field, null, new, since, source, null, 'latest', false, null, waits,
     from plan_created_fields
+    -- a record of which the CRM takes no field is not made, and nothing is related to it
+    where golden_id in (select golden_id from plan_created_fields where not is_link)
     {% endif %}
     union all
     select
         'archive', golden_id, record_key, source_id, modified_at, values_hash, '', null, null, deleted_at, deleted_in,
-        null, 'latest', false, left_because, false,
+        null, 'latest', false, left_because, null,
     from plan_archives
 ),
 
@@ -51,7 +53,7 @@ select
     case
         when w.left_because is not null then 'none'
         when {{ paused | literal }} is not null then 'blocked'
-        when w.waits then 'blocked'
+        when w.waits is not null then 'blocked'
         when w.source_id in (select source_id from plan_never) then 'blocked'
         when {{ not_in_pilot }} then 'blocked'
         when j.status in ('open', 'uncertain') then 'blocked'
@@ -62,7 +64,7 @@ select
     case
         when w.left_because is not null then w.left_because
         when {{ paused | literal }} is not null then 'paused: ' || {{ paused | literal }}
-        when w.waits then 'waits for what it points at, which is not in this CRM'
+        when w.waits is not null then w.waits
         when w.source_id in (select source_id from plan_never)
             then 'never synced: ' || (select any_value(n.why) from plan_never as n where n.source_id = w.source_id)
         when {{ not_in_pilot }} then 'not in the pilot'

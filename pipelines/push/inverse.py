@@ -93,6 +93,8 @@ def _timed(moment: datetime, field: FieldMapping) -> Any:
 
 
 def _phone(value: str, field: FieldMapping, wire: Connection) -> str:
+    if "{digits}" in (field.write_format or ""):
+        return str(field.write_format).replace("{digits}", "".join(letter for letter in value if letter.isdigit()))
     if field.write_format not in {"national", "international"}:
         return value
     import phonenumbers

@@ -53,15 +53,22 @@ class LookUps:
             for path in self.all[name].along:
                 if get(body, path) is MISSING and (now := get(unit.current, path)) is not MISSING:
                     put(body, path, now)
-            put(body, self.all[name].into or name, found)
+            into = self.all[name].into or name
+            if not self.all[name].is_for_new or get(body, into) is MISSING:
+                put(body, into, found)
 
     async def complete(self, units: Sequence[Unit]) -> None:
-        """Sets `looked_up` and `unknown` of the units that write one of the fields.
+        """Sets `looked_up` and `unknown` of the units that write one of the fields, and of all that are created.
 
         Raises:
             CrmError: the CRM cannot be asked.
         """
         for name, one in self.all.items():
+            if one.is_for_new:
+                found = await self._find(name, one, {})
+                for unit in units:
+                    if unit.intent.action == "create" and found is not None:
+                        unit.looked_up[name] = found
             concerned = [unit for unit in units if unit.values.keys() & set(one.fields)]
             if concerned:
                 rows = await self.reading.meaning([unit.current for unit in concerned], one.match)
@@ -70,7 +77,11 @@ class LookUps:
 
     async def constants(self) -> dict[str, Any]:
         """By name: what look-ups found that depend on no record, such as the role that a relation needs."""
-        found = {name: await self._find(name, one, {}) for name, one in self.all.items() if not one.fields}
+        found = {
+            name: await self._find(name, one, {})
+            for name, one in self.all.items()
+            if not one.fields and not one.is_for_new
+        }
         return {name: answer for name, answer in found.items() if answer is not None}
 
     async def _complete(self, name: str, one: LookUp, unit: Unit, row: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ class Auth(AuthBase):
 class Basic(Auth):
     """HTTP basic; a blank password is one, too.
 
-    Source: vendor docs, docs.followupboss.com/reference/authentication (doc): key as user name, blank password.
+    Source: RFC 7617; vendors' pages on authentication (doc): key as user name, blank password.
     """
 
     def __init__(self, username: str = "", password: str = "") -> None:

@@ -59,6 +59,42 @@ def test_a_deal_waits_for_the_property_it_must_have(warehouse: Any, planned: Any
     assert made.counts["properties"]["create"] == made.counts["deals"]["create"] == made.counts["deals"]["blocked"] == 1
 
 
+def test_what_the_crm_takes_no_record_without_is_waited_for(warehouse: Any, planned: Any, connect: Any) -> None:
+    """Whatever the connection's policy: no call is made that the CRM is known to refuse, and the plan says why."""
+
+    def strict(mapping: Any) -> None:
+        mapping["entities"]["contacts"]["push"]["requires"] = ["last_name"]
+
+    warehouse.record("g1", "south", "contacts", "1", first_name="Ann")
+    warehouse.golden("contacts", "g1", first_name="Ann")
+    warehouse.record("g2", "south", "contacts", "2", last_name="Lee")
+    warehouse.golden("contacts", "g2", last_name="Lee")
+    for policy in ("all", "linked"):
+        made = planned(connect(strict, create=policy))
+        found = {row["golden_id"]: (row["action"], row["why"]) for row in made.rows.to_pylist()}
+        assert found == {
+            "g1": ("blocked", "this CRM takes none without last_name"), "g2": ("create", "not in this CRM"),
+        }  # fmt: skip
+
+
+def test_a_record_of_which_the_crm_takes_nothing_is_not_related_either(
+    warehouse: Any, planned: Any, connect: Any
+) -> None:
+    def linked(mapping: Any) -> None:
+        creating("all")(mapping)
+        push = mapping["entities"]["deals"]["push"]
+        push["fields"] = ["name"]
+        push["links"] = [{"field": "contact_ids", "add": {"method": "PUT", "path": "links/deals/{id}/{value}"}}]
+
+    warehouse.record("g1", "south", "contacts", "1", first_name="Ann")
+    warehouse.golden("contacts", "g1", first_name="Ann")
+    for number, values in ((1, {"amount": 5}), (2, {"name": "Sale"})):
+        warehouse.record(f"d{number}", "south", "deals", str(number))
+        warehouse.golden("deals", f"d{number}", contact_ids=["g1"], **values)
+    made = [(row["golden_id"], row["action"]) for row in planned(connect(linked)).rows.to_pylist()]
+    assert sorted(made) == [("d2", "create"), ("d2", "link"), ("g1", "create")]
+
+
 def test_the_connection_may_set_the_policy(warehouse: Any, planned: Any, connect: Any) -> None:
     warehouse.record("g1", "south", "contacts", "1", first_name="Ann")
     warehouse.golden("contacts", "g1", first_name="Ann")

@@ -131,7 +131,7 @@ def _call_and_moment(webhook: Webhook, secret: str, delivery: Delivery, _body: A
 
 
 def _base64_body(webhook: Webhook, secret: str, delivery: Delivery, _body: Any) -> None:
-    """Hex of HMAC-SHA256(key, base64(body)). Source: vendor docs, docs.followupboss.com webhooks guide (doc)."""
+    """Hex of HMAC-SHA256(key, base64(body)). Source: a vendor's webhooks guide (doc): see the mapping."""
     digest = hmac.digest(secret.encode(), base64.b64encode(delivery.body), "sha256")
     _compare(_header(delivery, webhook.signature_header).lower(), digest.hex())
 
