@@ -1,13 +1,11 @@
--- One row is one record under a key of one candidate rule that some other records have, too: those that are asked about.
-{% for one in each_rule %}
+-- One row is one record under a key of one candidate rule that is asked about: those beside whom others stand.
+{% for rule in rules %}
 {% if not loop.first %}
 union all
 {% endif %}
 select k.*
 from (
-    {{ one.keyed | indent(4) }}
+    {{ keyed_by[rule.number] | indent(4) }}
 ) as k
-semi join (
-    {{ one.asked | indent(4) }}
-) as q on q.key = k.key
+semi join (select key from {{ asked }} where rule = {{ rule.number }}) as q on q.key = k.key
 {% endfor %}

@@ -1,13 +1,10 @@
 -- One row is one golden id that must be made anew: its records, references or pins are others than at the last build.
 with
 moved as (
-    select p.golden_id, s.{{ id }} as was_id
+    select p.golden_id, s.was_id
     from placed as p
-    full join (
-        from {{ plan.table("sources") }}{% if is_narrowed %} semi join anew using (record_key){% endif %}
-
-    ) as s using (record_key)
-    where p.golden_id is distinct from s.{{ id }}
+    full join was as s using (record_key)
+    where p.golden_id is distinct from s.was_id
         or p.row_hash is distinct from s.row_hash
         or p.matched_by is distinct from s.matched_by
 )

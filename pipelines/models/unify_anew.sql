@@ -6,22 +6,31 @@ changed as (
     select record_key from looked_at
 ),
 
-held as not materialized (
-    select r.record_key, coalesce(d.to_id, r.golden_id) as golden_id
+components as (
+    select distinct component from clusters where rid in (select hash(record_key) from changed)
+),
+
+-- Who comes back is still registered where it was: the others there may hold that golden id.
+back as (
+    select r.golden_id
     from {{ registry }} as r
-    left join {{ redirects }} as d on d.from_id = r.golden_id
+    semi join (from differing where is_new) as d on d.record_key = r.record_key
 ),
 
 ids as (
-    select distinct h.golden_id from held as h semi join changed as c on c.record_key = h.record_key
-),
-
-groups as (
-    select distinct k.cluster from clusters as k semi join changed as c on c.record_key = k.record_key
+    select coalesce(d.to_id, b.golden_id) as golden_id
+    from back as b
+    left join {{ redirects }} as d on d.from_id = b.golden_id
 )
 
 select record_key from changed
 union
-select h.record_key from held as h semi join ids as i on i.golden_id = h.golden_id
+select k.record_key from clusters as k semi join components as o on o.component = k.component
 union
-select k.record_key from clusters as k semi join groups as g on g.cluster = k.cluster
+select r.record_key
+from {{ registry }} as r
+semi join (
+    select golden_id from ids
+    union
+    select d.from_id from {{ redirects }} as d semi join ids as i on i.golden_id = d.to_id
+) as i on i.golden_id = r.golden_id

@@ -7,6 +7,7 @@ select
     coalesce(s.first_seen_at, 'epoch'::timestamptz) as first_seen_at,
     s.first_modified_at,
     case when s.is_deleted then 0 when not s.is_in_scope then 1 else 2 end::utinyint as tier,
+    s.values_hash,
     {{ row_hash }} as row_hash,
     e.edits_hash is not null as is_edited,
     r.golden_id as registered_id,
@@ -15,7 +16,7 @@ select
 {# Narrowed before they are joined: DuckDB would join all of them first. #}
 {% set few = " semi join anew using (record_key)" if is_narrowed else "" %}
 from (from staged{{ few }}) as s
-join (from clusters{{ few }}) as c using (record_key)
+join (from clusters{% if is_narrowed %} where rid in (select hash(record_key) from anew){% endif %}) as c using (record_key)
 left join edited as e using (record_key)
 left join (from {{ registry }}{{ few }}) as r using (record_key)
 left join {{ redirects }} as d on d.from_id = r.golden_id

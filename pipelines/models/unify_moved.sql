@@ -1,10 +1,10 @@
 -- One row is one source record that belongs to another golden record than before, or whose golden record came to life or went.
 with
-was as (
-    select s.record_key, s.{{ id }} as golden_id
-    from {{ plan.table("sources") }} as s
-    semi join before as b on b.{{ id }} = s.{{ id }}
-    semi join affected as a on a.golden_id = s.{{ id }}
+lived as (
+    select s.record_key, s.was_id as golden_id
+    from was as s
+    semi join before as b on b.{{ id }} = s.was_id
+    semi join affected as a on a.golden_id = s.was_id
 ),
 
 becomes as (
@@ -12,6 +12,6 @@ becomes as (
 )
 
 select record_key from (
-    (from was except from becomes) union all (from becomes except from was)
+    (from lived except from becomes) union all (from becomes except from lived)
 )
 group by record_key

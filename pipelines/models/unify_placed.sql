@@ -31,6 +31,7 @@ select
     record_key,
     golden_id,
     matched_by,
+    values_hash,
     row_hash,
     tier,
     highest_tier,

@@ -27,8 +27,10 @@ class ClusterFinder(Protocol):
 
         `answers` (record_key_a, record_key_b, answer: same or different, said_by: operator or push) holds what is
         known for sure. The evidence goes to `unified.<singular>_matches`. A finder that looked at some records only
-        names them in `looked_at` (record_key): all others are with whom they were in the last run. Only which records
-        share a cluster counts, not its name.
+        names them in `looked_at` (record_key): all others are with whom they were in the last run. They are all who
+        share a cluster with one of them now or did then, and `clusters` also has `rid`, the hash of the record's key,
+        and `component`, which those who share a cluster have in common. Only which records share a cluster counts, not
+        its name.
         """
 
 

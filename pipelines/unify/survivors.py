@@ -50,8 +50,17 @@ def make_affected(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run) -> int:
     """Makes the golden records in `affected` anew and leaves all others alone; returns how many it made."""
     golden = f"unified.{plan.entity}"
     con.execute("delete from placed where golden_id not in (from affected)")
-    con.execute("create or replace temp table affected_records as from staged semi join placed using (record_key)")
-    con.execute(f"create or replace temp table before as from {golden} where {plan.id} in (from affected)")
+    # DuckDB sifts numbers while it reads a wide table, texts only afterwards
+    con.execute(
+        """create or replace temp table affected_records as
+           from (from staged where values_hash in (select values_hash from placed))
+           semi join placed using (record_key)"""
+    )
+    con.execute(
+        f"""create or replace temp table outdated as
+            select rowid as row_number from {golden} where {plan.id} in (from affected)"""
+    )
+    con.execute(f"create or replace temp table before as from {golden} where rowid in (from outdated)")
     temp(con, "moved", f"moved_{plan.entity}", **plan.context())
     names = _prepare(con, plan, "affected_records")
     temp(con, "golden", "after", **names)
@@ -59,7 +68,7 @@ def make_affected(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run) -> int:
         con.execute(f"delete from {table} where {plan.id} in (from affected)")
         chosen = "" if model != "pins" else "where golden_id in (from affected)"
         con.execute(f"insert into {table} by name {render(model, **names)} {chosen}")
-    con.execute(f"delete from {golden} where {plan.id} in (from affected)")
+    con.execute(f"delete from {golden} where rowid in (from outdated)")
     con.execute(f"insert into {golden} by name from after")
     made = number(con, "select count(*) from after")
     _write_changes(con, plan, "after", run, is_first=False)
@@ -130,5 +139,11 @@ def _write_changes(con: duckdb.DuckDBPyConnection, plan: Plan, after: str, run: 
 
 
 def _clean(con: duckdb.DuckDBPyConnection) -> None:
-    for kind, name in (("view", "translated"), ("table", "merged"), ("table", "pinned"), ("table", "affected_records")):
+    for kind, name in (
+        ("view", "translated"),
+        ("table", "merged"),
+        ("table", "pinned"),
+        ("table", "affected_records"),
+        ("table", "outdated"),
+    ):
         con.execute(f"drop {kind} if exists temp.{name}")

@@ -15,7 +15,7 @@ import duckdb
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Level, Model, load_model
-from pipelines.unify.identity.scoring import compared_query, make_near, make_scores, weighed_query
+from pipelines.unify.identity.scoring import compared_query, ends, make_near, make_scores, weighed_query
 from pipelines.unify.identity.sqlmodels import build
 
 SAMPLE = 150_000
@@ -40,7 +40,7 @@ def calibrate(
     fitted = model.model_copy(deep=True, update={"population": population})
     fitted = _with_strangers(con, declaration, fitted, known)
     share = _sample_pairs(con)
-    make_near(con, "identity_sampled", "identity_sample_pairs", known)
+    make_near(con, "identity_sampled", ends("identity_sample_pairs"), known)
     compared = compared_query("identity_sample_pairs", known="identity_sampled")
     con.execute(f"create or replace temp table identity_sample_compared as {compared}")
     for _ in range(ROUNDS):

@@ -14,14 +14,13 @@ from typing import Any
 import duckdb
 
 from pipelines.unify.identity.declaration import Candidate, IdentityDeclaration
-from pipelines.unify.identity.sqlmodels import build, render
+from pipelines.unify.identity.sqlmodels import build, kind_of, render
+from pipelines.unify.identity.tables import Tables
 
 WIDER_KEYS = 200_000
 """In a set of n records, a "wider" key may be shared by up to this / n of them: 200 of 1,000, 20 of 10,000."""
 PAIRS_PER_RECORD = 25
 """Pairs that are looked at, for each record of the set: all pairs of people with fifty records each."""
-HASHES = "identity_key_hashes"
-"""Temporary table: the keys of every record."""
 SMALL = 20_000
 """A set of fewer records counts as so many: looking costs nothing."""
 
@@ -56,38 +55,29 @@ def make_pairs(
     declaration: IdentityDeclaration,
     columns: set[str],
     *,
-    known: str,
-    frequencies: str,
+    tables: Tables,
     population: int,
     caps: dict[str, int] | None = None,
-    touched: str | None = None,
 ) -> dict[str, int]:
     """Fill `identity_pairs` (a, b, people per identifier) with every pair that a candidate rule finds.
+
+    The keys and what too many share of them are left in `tables`, for a run over what changed.
 
     Args:
         population: how many records the frequencies were counted on.
         caps: how many records may share a key, by rule; None: measured on these records.
-        touched: table of record ids (rid): only pairs with one of them. Then `identity_key_hashes` is there already.
 
     Returns:
         The caps used.
     """
     rules = rules_of(declaration, columns)
-    if touched:
-        con.execute(
-            f"""create or replace temp table identity_touched_hashes as
-                select h.* from {HASHES} as h semi join {touched} as t on t.rid = h.rid"""
-        )
-    else:
-        make_key_hashes(con, rules, known)
-    names = list(declaration.identifiers)
-    search = _Search(con, rules, names, known, frequencies, touched, declared_caps(declaration, population))
+    build(con, "identity_key_hashes", table=tables.keys, rules=rules, known=tables.known)
+    search = Search(con, rules, list(declaration.identifiers), tables, declared_caps(declaration, population))
     most = PAIRS_PER_RECORD * max(population, SMALL)
     allowed = most
     while True:
-        used = search.run(caps, allowed=allowed, crowd=most)
+        used = search.everyone(caps, allowed=allowed, crowd=most)
         if caps is not None or search.count("identity_pairs") <= most or allowed < population:
-            con.execute(f"drop table {HASHES}")
             return used
         allowed //= 2
 
@@ -101,78 +91,72 @@ def _at_most(candidate: Candidate, population: int) -> int:
     return max(candidate.at_most, WIDER_KEYS // max(population, 1)) if candidate.wider else candidate.at_most
 
 
-def make_key_hashes(
-    con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], known: str, table: str = HASHES
-) -> None:
-    """Make `table` of the keys of comparable records, one column for each rule."""
-    build(con, "identity_key_hashes", table=table, rules=rules, known=known)
-
-
-def make_beside(con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], asked: list[str]) -> None:
-    """Fill `identity_beside` (rule, rid, key) with the records that have a key of some others.
-
-    Args:
-        asked: tables of the hashes of those others.
-    """
-    each_rule = [
-        {"keyed": keyed([rule], HASHES), "asked": " union all ".join(keyed([rule], table) for table in asked)}
-        for rule in rules
-    ]
-    build(con, "identity_beside", each_rule=each_rule)
-
-
 def keyed(rules: list[CandidateRule], hashes: str) -> str:
     """The SELECT of every record of a table of hashes under its key of each of the rules: rule, rid, key."""
     return render("identity_keyed", rules=rules, hashes=hashes)
 
 
 @dataclass(frozen=True)
-class _Search:
-    """One search for pairs over one table of comparable records. `names`: the identifiers."""
+class Search:
+    """One search for pairs. `names`: the identifiers; `declared`: how many records may share a key, by rule."""
 
     con: duckdb.DuckDBPyConnection
     rules: list[CandidateRule]
     names: list[str]
-    known: str
-    frequencies: str
-    touched: str | None
+    tables: Tables
     declared: dict[str, int]
 
-    def run(self, caps: dict[str, int] | None, *, allowed: int, crowd: int) -> dict[str, int]:
-        """Fill `identity_pairs`; no rule without a fixed cap brings more than `allowed`.
+    def everyone(self, caps: dict[str, int] | None, *, allowed: int, crowd: int) -> dict[str, int]:
+        """Fill `identity_pairs` from all records, rule by rule; no rule without a fixed cap brings more than `allowed`.
 
         Args:
             crowd: from so many pairs on, those that several rules found are put together before the end.
         """
-        spelled = ", ".join(f"{name} utinyint" for name in self.names)
-        self.con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
+        self._begin()
+        crowds = self.tables.crowds
+        self.con.execute(f"create or replace {kind_of(crowds)} {crowds} (rule utinyint, key ubigint, records integer)")
         used: dict[str, int] = {}
-        for rules in [self.rules] if self.touched else [[rule] for rule in self.rules]:
-            under = self._under(rules)
+        for rule in self.rules:
+            under = keyed([rule], self.tables.keys)
             build(self.con, "identity_blocks", keyed=under)
-            for rule in rules:
-                most = self.declared[rule.name]
-                used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
-            self._insert(rules, under, used)
+            most = self.declared[rule.name]
+            used[rule.name] = self._measured(most, allowed) if caps is None else caps.get(rule.name, most)
+            if not rule.neighbours:
+                crowded = f"select rule, key, records from identity_blocks where records > {used[rule.name]}"
+                self.con.execute(f"insert into {crowds} {crowded}")
+            self._insert([rule], under, used)
             if self.count("identity_raw_pairs") > crowd:
                 build(self.con, "identity_pairs", identifiers=self.names)
                 self.con.execute("drop table identity_raw_pairs")
                 self.con.execute("alter table identity_pairs rename to identity_raw_pairs")
+        self._end()
+        return used
+
+    def touched(self, touched: str, beside: str, caps: dict[str, int]) -> None:
+        """Fill `identity_pairs` with the pairs that have a record of one table.
+
+        Args:
+            touched: table of record ids (rid).
+            beside: table (rule, rid, key) of all records that share a key with one of them.
+        """
+        self._begin()
+        under = f"select rule, rid, key from {beside}"
+        build(self.con, "identity_blocks", keyed=under)
+        self._insert(self.rules, under, caps, touched)
+        self._end()
+
+    def _begin(self) -> None:
+        spelled = ", ".join(f"{name} utinyint" for name in self.names)
+        self.con.execute(f"create or replace temp table identity_raw_pairs (a ubigint, b ubigint, {spelled})")
+
+    def _end(self) -> None:
         build(self.con, "identity_pairs", identifiers=self.names)
         for table in ("identity_raw_pairs", "identity_keys", "identity_blocks"):
             self.con.execute(f"drop table {table}")
-        return used
 
-    def _under(self, rules: list[CandidateRule]) -> str:
-        """The SELECT of records under their keys of some rules: of all, or of those that share one with the touched."""
-        if not self.touched:
-            return keyed(rules, HASHES)
-        make_beside(self.con, rules, ["identity_touched_hashes"])
-        return "select rule, rid, key from identity_beside"
-
-    def _insert(self, rules: list[CandidateRule], under: str, caps: dict[str, int]) -> None:
-        context: dict[str, Any] = {"rules": rules, "touched": self.touched, "identifiers": self.names, "caps": caps}
-        context |= {"keyed": under, "frequencies": self.frequencies, "known": self.known}
+    def _insert(self, rules: list[CandidateRule], under: str, caps: dict[str, int], touched: str | None = None) -> None:
+        context: dict[str, Any] = {"rules": rules, "touched": touched, "identifiers": self.names, "caps": caps}
+        context |= {"keyed": under, "frequencies": self.tables.frequencies, "known": self.tables.known}
         crowded = [f"rule = {rule.number} and records > {caps[rule.name]}" for rule in rules if rule.neighbours]
         is_crowded = crowded and self.count(f"identity_blocks where {' or '.join(crowded)}")
         for beside in (False, True) if is_crowded else (False,):

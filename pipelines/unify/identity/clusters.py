@@ -12,7 +12,6 @@ import duckdb
 
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import Model
-from pipelines.unify.identity.records import columns_of
 from pipelines.unify.identity.scoring import make_near, make_scores
 from pipelines.unify.identity.sqlmodels import build
 
@@ -58,25 +57,25 @@ def make_members(
     """
     make_components(con)
     guards = declaration.guards
-    columns = columns_of(con, known)
     build(con, "identity_loose", largest=guards.largest)
+    loose = "select c.rid from identity_components as c semi join identity_loose as l on l.component = c.component"
+    make_near(con, "identity_inner", loose, known)
     build(
         con,
         "identity_inner_pairs",
         identifiers={
             name: {
                 "column": identifier.column,
-                "each": identifier.each if identifier.each in columns else None,
+                "each": identifier.each,
                 "most_people": identifier.most_people,
             }
             for name, identifier in declaration.identifiers.items()
         },
-        known=known,
+        known="identity_inner",
         frequencies=frequencies,
         matches=matches,
         complete_up_to=COMPLETE_UP_TO,
     )
-    make_near(con, "identity_inner", "identity_inner_pairs", known)
     make_scores(con, "identity_inner_scores", "identity_inner_pairs", declaration, model, known="identity_inner")
     con.execute(
         """create or replace temp table identity_members as

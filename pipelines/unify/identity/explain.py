@@ -66,12 +66,12 @@ def make_pair_scores(
             where record_key in (
                 select record_key_a from identity_asked union select record_key_b from identity_asked)"""
     )
+    few = Tables("identity_few", tables.frequencies, "identity_few_keys", "identity_few_crowds", "", "")
     make_pairs(
         con,
         declaration,
         columns_of(con, "identity_few"),
-        known="identity_few",
-        frequencies=tables.frequencies,
+        tables=few,
         population=model.population or 1,
         caps=model.caps,
     )

@@ -43,7 +43,7 @@ class _Kept:
 
 
 def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged") -> MatchSummary:
-    """Make the temporary view `clusters` (record_key, cluster, matched_by) from records and `answers`.
+    """Make the temporary view `clusters` (see `ClusterFinder`) from records and `answers`.
 
     Where only some records were looked at, they are in `looked_at` (record_key), too.
 
@@ -57,10 +57,7 @@ def find(con: duckdb.DuckDBPyConnection, plan: _Plan, *, records: str = "staged"
         summary = match(con, records, declaration, answers="answers", output_schema=KEPT_IN)
     if not summary.looked_at:
         con.execute("drop table if exists temp.looked_at")
-    con.execute(
-        f"""create or replace temp view clusters as
-            select record_key, cluster, matched_by from {summary.tables.clusters}"""
-    )
+    con.execute(f"create or replace temp view clusters as from {summary.tables.clusters}")
     return summary
 
 
@@ -74,7 +71,7 @@ def _find_people(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaratio
         learned = learn(con, seen.TOLD, declaration, summary.model, summary.tables)
         summary = match(con, "staged", declaration, model=learned, answers="answers", output_schema=KEPT_IN)
     _keep(con, declaration, _Kept(summary.model, program("identity"), said))
-    seen.remember(con, declaration.entity, KEPT_IN, summary.looked_at)
+    seen.remember(con, declaration.entity, KEPT_IN, changed if summary.looked_at else None)
     return summary
 
 

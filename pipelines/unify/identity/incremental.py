@@ -9,39 +9,46 @@ from __future__ import annotations
 
 import duckdb
 
-from pipelines.unify.identity.candidates import HASHES, declared_caps, keyed, make_beside, make_key_hashes, rules_of
+from pipelines.unify.identity.candidates import CandidateRule, Search, declared_caps, keyed, rules_of
 from pipelines.unify.identity.declaration import IdentityDeclaration
 from pipelines.unify.identity.model import PERSON_TERMS, Model
 from pipelines.unify.identity.records import INPUT, columns_of, make_records
-from pipelines.unify.identity.sqlmodels import build, render
+from pipelines.unify.identity.scoring import make_near
+from pipelines.unify.identity.sqlmodels import build
 from pipelines.unify.identity.tables import Tables
 
+TOUCHED = "identity_touched"
+"""Temporary table (rid): whose pairs may be others now."""
 
-def look_again(
+
+def pair_again(
     con: duckdb.DuckDBPyConnection,
     records: str,
     declaration: IdentityDeclaration,
     model: Model,
     tables: Tables,
     changed: str,
-) -> set[str]:
-    """Bring the comparable records up to date; fill `identity_touched` (rid): whose pairs may be others now.
-
-    The keys of all records are left in `identity_key_hashes`.
-
-    Returns:
-        The columns of the records.
-    """
+) -> None:
+    """Bring the comparable records up to date; fill `identity_touched`, and `identity_pairs` with their pairs."""
     con.execute(
         f"""create or replace temp table identity_changed as
             select distinct hash(record_key::varchar) as rid, record_key::varchar as record_key from {changed}"""
     )
     columns = columns_of(con, records)
     rules = rules_of(declaration, columns)
-    make_key_hashes(con, rules, tables.known)
+    caps = {**declared_caps(declaration, model.population or 1), **(model.caps or {})}
     con.execute(
-        f"create or replace temp table identity_old_hashes as from {HASHES} semi join identity_changed using (rid)"
+        f"""create or replace temp table identity_keys_before as
+            from {tables.keys} semi join identity_changed using (rid)"""
     )
+    _read_again(con, records, columns, tables)
+    _replace_keys(con, rules, tables)
+    _make_touched(con, rules, caps, tables)
+    search = Search(con, rules, list(declaration.identifiers), tables, caps)
+    search.touched(TOUCHED, "identity_beside", caps)
+
+
+def _read_again(con: duckdb.DuckDBPyConnection, records: str, columns: set[str], tables: Tables) -> None:
     con.execute(
         f"""create or replace temp table identity_source as
             select {", ".join(sorted(columns & INPUT))} from {records}
@@ -51,18 +58,60 @@ def look_again(
     build(con, "identity_known", table="identity_new", terms=PERSON_TERMS, frequencies=tables.frequencies)
     con.execute(f"delete from {tables.known} where rid in (select rid from identity_changed)")
     con.execute(f"insert into {tables.known} by name from identity_new")
-    make_key_hashes(con, rules, "identity_new", "identity_new_hashes")
-    con.execute(f"delete from {HASHES} where rid in (select rid from identity_changed)")
-    con.execute(f"insert into {HASHES} from identity_new_hashes")
-    con.execute("create or replace temp table identity_touched as select rid from identity_changed")
-    caps = {**declared_caps(declaration, model.population or 1), **(model.caps or {})}
-    make_beside(con, rules, ["identity_new_hashes", "identity_old_hashes"])
-    before = keyed(rules, "identity_old_hashes")
+
+
+def _replace_keys(con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], tables: Tables) -> None:
+    build(con, "identity_key_hashes", rules=rules, known="identity_new")
+    con.execute(f"delete from {tables.keys} where rid in (select rid from identity_changed)")
+    con.execute(f"insert into {tables.keys} from identity_key_hashes")
+
+
+def _make_touched(
+    con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], caps: dict[str, int], tables: Tables
+) -> None:
+    """Fill `identity_touched`, and `identity_beside` with all who share a key with them, but a crowd's."""
+    before = keyed(rules, "identity_keys_before")
+    build(con, "identity_asked", keyed_before=before, keyed_after=keyed(rules, "identity_key_hashes"))
+    at_most = f"case rule{''.join(f' when {rule.number} then {caps[rule.name]}' for rule in rules)} end"
     con.execute(
-        f"insert into identity_touched {render('identity_flipped', rules=rules, caps=caps, keyed_before=before)}"
+        f"""update {tables.crowds} as c set records = c.records + a.more
+            from identity_asked as a where a.rule = c.rule and a.key = c.key and a.more <> 0"""
     )
-    con.execute("create or replace temp table identity_touched as select distinct rid from identity_touched")
-    return columns
+    con.execute(f"delete from {tables.crowds} where records <= {at_most}")
+    con.execute(
+        f"""create or replace temp table identity_told as
+            select rule, key from identity_asked anti join {tables.crowds} using (rule, key)"""
+    )
+    everywhere = {rule.number: keyed([rule], tables.keys) for rule in rules}
+    build(con, "identity_beside", rules=rules, keyed_by=everywhere, asked="identity_told")
+    build(con, "identity_counted", rules=rules, caps=caps, keyed_before=before)
+    build(con, "identity_flipped")
+    con.execute(
+        f"""insert into {tables.crowds}
+            select rule, key, after from identity_counted where after > at_most and neighbours = 0"""
+    )
+    con.execute(
+        f"""create or replace temp table {TOUCHED} as
+            select rid from identity_changed union all select rid from identity_flipped"""
+    )
+    _stand_beside_flipped(con, rules, tables, everywhere)
+
+
+def _stand_beside_flipped(
+    con: duckdb.DuckDBPyConnection, rules: list[CandidateRule], tables: Tables, everywhere: dict[int, str]
+) -> None:
+    """Those who share another key with a record under a key that flipped: `identity_beside` has not yet got them."""
+    con.execute(
+        f"""create or replace temp table identity_keys_flipped as
+            from {tables.keys} semi join identity_flipped using (rid)"""
+    )
+    con.execute(
+        f"""create or replace temp table identity_told_more as
+            select distinct rule, key from ({keyed(rules, "identity_keys_flipped")})
+            anti join identity_told using (rule, key) anti join {tables.crowds} using (rule, key)"""
+    )
+    build(con, "identity_beside", table="identity_more", rules=rules, keyed_by=everywhere, asked="identity_told_more")
+    con.execute("insert into identity_beside from identity_more")
 
 
 def gather(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:
@@ -86,10 +135,7 @@ def gather(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:
             select rid from seed
             union select c.rid from {tables.clusters} as c semi join components as o on o.component = c.component"""
     )
-    con.execute(
-        f"""create or replace temp table identity_near as
-            select k.* from {tables.known} as k semi join identity_around as r on r.rid = k.rid"""
-    )
+    make_near(con, "identity_near", "select rid from identity_around", tables.known)
 
 
 def widen(con: duckdb.DuckDBPyConnection, tables: Tables) -> None:

@@ -8,7 +8,7 @@ Everything per record is SQL (`pipelines/models/identity_*.sql`); the weights ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log2
 
 import duckdb
@@ -18,13 +18,14 @@ from pipelines.unify.identity.calibrate import calibrate
 from pipelines.unify.identity.candidates import make_pairs
 from pipelines.unify.identity.clusters import make_members
 from pipelines.unify.identity.declaration import IdentityDeclaration
-from pipelines.unify.identity.incremental import gather, keep_unchanged, look_again, widen
+from pipelines.unify.identity.incremental import gather, keep_unchanged, pair_again, widen
 from pipelines.unify.identity.model import Model, load_model
 from pipelines.unify.identity.records import make_frequencies, make_known, make_records
 from pipelines.unify.identity.rules import match_by_rules
 from pipelines.unify.identity.scoring import make_scores
 from pipelines.unify.identity.sqlmodels import build
 from pipelines.unify.identity.tables import Tables, tables_of
+from pipelines.unify.sql import existing
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def match(
         pairs = match_by_rules(con, records, declaration, tables, answers)
         _drop(con)
         return MatchSummary(pairs, model or load_model(), tables)
-    kept = model is not None and model.population is not None and _exists(con, tables.frequencies)
-    if kept and changed and _exists(con, tables.known) and _exists(con, tables.clusters):
+    there = existing(con)
+    kept = model is not None and model.population is not None and tables.frequencies in there
+    if kept and changed and {tables.known, tables.keys, tables.crowds, tables.clusters} <= there:
         assert model is not None
         return _match_changed(con, records, declaration, model, answers, tables, changed)
     columns = make_records(con, records)
@@ -94,8 +96,7 @@ def match(
         con,
         declaration,
         columns,
-        known=tables.known,
-        frequencies=tables.frequencies,
+        tables=tables,
         population=population,
         caps=model.caps if model else None,
     )
@@ -104,7 +105,7 @@ def match(
         model = fitted.model_copy(update={"caps": caps})
     pairs = _score(con, declaration, model, tables.known)
     con.execute(f"create or replace table {tables.matches} as from identity_edges")
-    _cluster(con, declaration, model, tables, answers, scope=None)
+    _cluster(con, declaration, model, tables, answers, near=tables.known)
     con.execute(f"create or replace table {tables.clusters} as from identity_clusters")
     _drop(con)
     return MatchSummary(pairs, model, tables)
@@ -119,25 +120,15 @@ def _match_changed(
     tables: Tables,
     changed: str,
 ) -> MatchSummary:
-    columns = look_again(con, records, declaration, model, tables, changed)
-    make_pairs(
-        con,
-        declaration,
-        columns,
-        known=tables.known,
-        frequencies=tables.frequencies,
-        population=model.population or 1,
-        caps=model.caps,
-        touched="identity_touched",
-    )
+    pair_again(con, records, declaration, model, tables, changed)
     gather(con, tables)
     pairs = _score(con, declaration, model, "identity_near")
     widen(con, tables)
-    _cluster(con, declaration, model, replace(tables, known="identity_near"), answers, scope="identity_scope")
+    _cluster(con, declaration, model, tables, answers, near="identity_near", scope="identity_scope")
     keep_unchanged(con, tables)
     con.execute(
         f"""create or replace temp table looked_at as
-            select c.record_key from {tables.clusters} as c semi join identity_scope as s on s.rid = c.rid
+            select record_key from identity_clusters
             union select record_key::varchar from {changed}"""
     )
     _drop(con)
@@ -178,10 +169,12 @@ def _cluster(
     model: Model,
     tables: Tables,
     answers: str | None,
-    scope: str | None,
+    *,
+    near: str,
+    scope: str | None = None,
 ) -> None:
-    """Fill `identity_clusters`, for the records of `scope` (rid) or all."""
-    make_answers(con, answers, tables.known, scope)
+    """Fill `identity_clusters`, for the records of `scope` (rid) or all; `near` has their comparable records."""
+    make_answers(con, answers, near, scope)
     within = f"semi join {scope} as x on x.rid = s.a semi join {scope} as y on y.rid = s.b" if scope else ""
     con.execute(
         f"""create or replace temp table identity_ties as
@@ -195,12 +188,12 @@ def _cluster(
         con,
         declaration,
         model,
-        known=tables.known,
+        known=near,
         frequencies=tables.frequencies,
         matches=tables.matches,
         match_bits=match_bits(declaration, model),
     )
-    build(con, "identity_clusters", known=tables.known, matches=tables.matches, scope=scope)
+    build(con, "identity_clusters", known=near, matches=tables.matches, scope=scope)
 
 
 def _drop(con: duckdb.DuckDBPyConnection) -> None:
@@ -209,12 +202,3 @@ def _drop(con: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     for (name,) in names:
         con.execute(f"drop table temp.{name}")
-
-
-def _exists(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    schema, name = table.rsplit(".", 1)
-    found = con.execute(
-        "select count(*) from duckdb_tables() where schema_name = $schema and table_name = $name",
-        {"schema": schema, "name": name},
-    ).fetchall()
-    return bool(found[0][0])

@@ -14,6 +14,8 @@ COLUMNS = (
     *("house", "street", "unit", "postal", "city", "birth", "birth_day", "national_id"),
 )
 """The columns of comparable records that are compared; beside them, how often the terms occur."""
+CARRIED = ("emails", "phones", "address")
+"""The columns of identifiers that are not compared themselves."""
 
 
 def score_query(
@@ -92,10 +94,19 @@ def make_scores(
     con.execute(f"create or replace temp table {table} as {text}")
 
 
-def make_near(con: duckdb.DuckDBPyConnection, table: str, pairs: str, known: str) -> None:
-    """Make `table` of the comparable records that occur in `pairs`: where they are few, scoring reads those alone."""
-    columns = ", ".join(["rid", "record_key", *COLUMNS, *(f"{term}_records" for term in PERSON_TERMS)])
+def ends(pairs: str) -> str:
+    """The SELECT of the records (rid) that occur in a table of pairs."""
+    return f"select a as rid from {pairs} union select b from {pairs}"
+
+
+def make_near(con: duckdb.DuckDBPyConnection, table: str, rids: str, known: str) -> None:
+    """Make `table` of some comparable records, with what is compared: where they are few, scoring reads those alone.
+
+    Args:
+        rids: SELECT of their rid.
+    """
+    columns = ", ".join(["rid", "record_key", *COLUMNS, *CARRIED, *(f"{term}_records" for term in PERSON_TERMS)])
     con.execute(
         f"""create or replace temp table {table} as
-            select {columns} from {known} where rid in (select a from {pairs} union select b from {pairs})"""
+            select {columns} from {known} where rid in ({rids})"""
     )

@@ -52,16 +52,16 @@ def make_changed(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> st
     return "changed_records" if changed <= MOST * number(con, "select count(*) from staged") else None
 
 
-def remember(con: duckdb.DuckDBPyConnection, entity: str, schema: str, looked_at: str | None) -> None:
+def remember(con: duckdb.DuckDBPyConnection, entity: str, schema: str, changed: str | None) -> None:
     """Write down what was seen: of each record its hash, and the answers.
 
     Args:
-        looked_at: table (record_key) of the records that were looked at again; None: all were.
+        changed: table (record_key) of the records that changed; None: all were looked at.
     """
     records, answers = _tables(entity, schema)
-    if looked_at:
-        con.execute(f"delete from {records} where record_key in (from {looked_at})")
-        chosen = f"staged semi join {looked_at} using (record_key)"
+    if changed:
+        con.execute(f"delete from {records} where record_key in (from {changed})")
+        chosen = f"staged semi join {changed} using (record_key)"
         con.execute(f"insert into {records} select record_key, values_hash from {chosen}")
     else:
         con.execute(f"create or replace table {records} as select record_key, values_hash from staged")

@@ -30,5 +30,11 @@ def render(model: str, **context: object) -> str:
 
 
 def build(con: duckdb.DuckDBPyConnection, model: str, *, table: str | None = None, **context: object) -> None:
-    """Make a temporary table from one model, named as the model unless said otherwise."""
-    con.execute(f"create or replace temp table {table or model} as {render(model, **context)}")
+    """Make a table from one model, named as the model unless said otherwise: temporary unless its schema is named."""
+    name = table or model
+    con.execute(f"create or replace {kind_of(name)} {name} as {render(model, **context)}")
+
+
+def kind_of(table: str) -> str:
+    """What is created: a table where its schema is named, else a temporary one."""
+    return "table" if "." in table else "temp table"

@@ -14,18 +14,21 @@ class Tables:
     Attributes:
         known: records in comparable form.
         frequencies: how often values occur.
+        keys: the hashes of each record's keys under the candidate rules.
+        crowds: the keys that too many records share.
         matches: pairs with evidence and decision.
         clusters: the record keys of each cluster.
     """
 
     known: str
     frequencies: str
+    keys: str
+    crowds: str
     matches: str
     clusters: str
 
 
 def tables_of(declaration: IdentityDeclaration, schema: str) -> Tables:
     """Names of the tables of one entity."""
-    return Tables(
-        *(f"{schema}.{declaration.entity}_{name}" for name in ("comparable", "frequencies", "matches", "clusters"))
-    )
+    names = ("comparable", "frequencies", "keys", "crowds", "matches", "clusters")
+    return Tables(*(f"{schema}.{declaration.entity}_{name}" for name in names))
