@@ -17,7 +17,8 @@ where
     or theirs.golden_id in (select golden_id from plan_pins)
     {% endif %}
 {% else %}
--- The wide side is never kept: it streams past the narrow one, and what differs comes along whole.
+-- The wide side is never kept: it streams past the narrow one, and what differs comes along whole. What is deleted or out
+-- of scope is left out after the join: a filter before it would make DuckDB take the wide side for the small one.
 with
 theirs as (
     select
@@ -29,7 +30,6 @@ theirs as (
         {{ hash_theirs }} as compared,
         {{ bits_theirs }} as empty,
     from {{ staging }}
-    where not is_deleted and is_in_scope
 ),
 
 -- Keys are joined as numbers; those of what differs are then compared as they are (plan_theirs, plan_differences).
@@ -48,9 +48,11 @@ select ours.source_row, ours.our_row, theirs.* exclude (compared, empty)
 from theirs
 join ours on ours.key = hash(theirs.record_key)
 where
-    theirs.compared <> ours.compared
-    or (theirs.empty & ours.filled) <> 0
-    {% if has_pins %}
-    or ours.is_pinned
-    {% endif %}
+    case when not theirs.is_deleted and theirs.is_in_scope then
+        theirs.compared <> ours.compared
+        or (theirs.empty & ours.filled) <> 0
+        {% if has_pins %}
+        or ours.is_pinned
+        {% endif %}
+    else false end
 {% endif %}

@@ -36,8 +36,7 @@ def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]
         _pick(con, "plan_their_rows", context["staging"], "*", "their_row", "plan_candidates")
         records, owners = "plan_their_rows", "plan_candidates"
     else:
-        with _as_written(con):
-            make(con, "plan_candidates", context)
+        make(con, "plan_candidates", context)
         keys = f"{one}_id AS golden_id, record_key"
         _pick(con, "plan_owners", context["sources"], keys, "source_row", "plan_candidates")
         records, owners = "plan_candidates", "plan_owners"
@@ -95,17 +94,6 @@ def own_tables(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
             if not name.startswith(KEPT):
                 con.execute(f"DROP TABLE {name}")
         con.execute(f"SET TimeZone = {literal(zone)}")
-
-
-@contextmanager
-def _as_written(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Joins keep the right side, as the SQL says: an estimate that is wrong would keep a million wide rows instead."""
-    before = con.execute("SELECT current_setting('disabled_optimizers')").fetchall()[0][0]
-    con.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
-    try:
-        yield
-    finally:
-        con.execute(f"SET disabled_optimizers = {literal(before)}")
 
 
 def make(con: duckdb.DuckDBPyConnection, model: str, context: Mapping[str, Any]) -> None:

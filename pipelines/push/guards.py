@@ -23,7 +23,7 @@ from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.scope import push_fields
 from pipelines.state import baselines
 from pipelines.state.database import State
-from pipelines.warehouse.models import ident
+from pipelines.warehouse.filled import RECORDS, filled
 
 if TYPE_CHECKING:
     from pipelines.push.planned import Plan
@@ -108,11 +108,9 @@ def too_many_deletions(connection: Connection, counts: Mapping[str, Mapping[str,
 def _measure_source(
     con: duckdb.DuckDBPyConnection, entity: str, source: str, fields: Sequence[str]
 ) -> dict[str, float]:
-    table = f"staging.{ident(f'{source}__{entity}')}"
-    counted = "".join(f", count({ident(name)})" for name in fields)
-    row = con.execute(f"SELECT count(*){counted} FROM {table} WHERE NOT is_deleted AND is_in_scope").fetchall()[0]
-    filled = {f"{entity}/filled:{source}.{name}": float(n) for name, n in zip(fields, row[1:], strict=True) if n}
-    return {f"{entity}/records:{source}": float(row[0]), **filled}
+    counts = filled(con, f"staging.{source}__{entity}", fields)
+    found = {f"{entity}/filled:{source}.{name}": float(counts[name]) for name in fields if counts[name]}
+    return {f"{entity}/records:{source}": float(counts[RECORDS]), **found}
 
 
 def _sources(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from pipelines.staging.phones import parse_phones
 from pipelines.staging.render import edits_sql, phone_texts_sql, records_sql
 from pipelines.staging.views import EDITS, make_views
 from pipelines.warehouse.build import quoted, record_build
+from pipelines.warehouse.filled import record_filled
 from pipelines.warehouse.models import ident, literal
 
 RAW = "raw_log"
@@ -229,3 +230,4 @@ def _count(con: duckdb.DuckDBPyConnection, plan: Layout, raw: str, fingerprint: 
     edits = int(con.execute(f"select count(*) from {quoted(plan.table + '_edits')}").fetchall()[0][0])
     record_build(con, plan.table, version_of(con, fingerprint, with_echoes=False), staged)
     record_build(con, f"{plan.table}_edits", version_of(con, fingerprint, with_echoes=True), edits)
+    record_filled(con, plan.table, list(plan.schema.fields))
