@@ -228,17 +228,29 @@ def _chunks(plan: Plan, run_id: str, entity: str, action: str, size: int) -> Ite
 
 
 async def _push_stage(engine: Engine, chunks: Iterator[list[Unit]]) -> None:
-    """A few chunks at once, so that the CRM has work while the ledger is written."""
-    running: set[asyncio.Task[None]] = set()
-    for chunk in chunks:
-        if engine.stopped is not None:
-            break
-        running.add(asyncio.create_task(engine.push_chunk(chunk)))
-        if len(running) >= CHUNKS_AT_ONCE:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-    await asyncio.gather(*running)
+    """A few chunks at once, so that the CRM has work while others are settled; some more may wait for that."""
+    places, unsettled = asyncio.Semaphore(CHUNKS_AT_ONCE), asyncio.Semaphore(2 * CHUNKS_AT_ONCE)
+
+    async def push(chunk: list[Unit]) -> None:
+        try:
+            try:
+                results = await engine.send_chunk(chunk)
+            finally:
+                places.release()
+            await engine.settle(chunk, results)
+        finally:
+            unsettled.release()
+
+    try:
+        async with asyncio.TaskGroup() as running:
+            for chunk in chunks:
+                await unsettled.acquire()
+                await places.acquire()
+                if engine.stopped is not None:
+                    break
+                running.create_task(push(chunk))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
 
 
 def _note_conflicts(state: State, run_id: str, plan: Plan) -> None:

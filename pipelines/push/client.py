@@ -28,6 +28,7 @@ from pipelines.push.template import Call
 from pipelines.wire import errors
 from pipelines.wire.auth import Auth, build_auth
 from pipelines.wire.limiter import Limiter, QuotaExhausted, Sent
+from pipelines.wire.network import Network
 from pipelines.wire.oauth import OAuth2
 from pipelines.wire.readable import Unreadable, parse
 from pipelines.wire.throttle import is_throttled, retry_after
@@ -81,12 +82,9 @@ class Client:
         self._login = asyncio.Lock()
         self._places = asyncio.Semaphore(connection.wire.concurrency)
         self._lines: defaultdict[tuple[int, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
-        most = connection.wire.concurrency
         self._http = httpx.AsyncClient(
-            http2=transport is None and (connection.wire.base_url or "").startswith("https"),
-            timeout=httpx.Timeout(connection.wire.timeout, pool=None), transport=transport, trust_env=False,
-            follow_redirects=False, verify=_trusted(),
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            transport=transport or Network(_trusted(), connection.wire.concurrency), trust_env=False,
+            timeout=httpx.Timeout(connection.wire.timeout, pool=None), follow_redirects=False,
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:

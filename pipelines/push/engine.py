@@ -58,6 +58,7 @@ class Engine:
     rooms: dict[str, Room] = field(default_factory=dict)
     one_reader: asyncio.Lock = field(default_factory=asyncio.Lock)
     one_writer: asyncio.Lock = field(default_factory=asyncio.Lock)
+    one_settler: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def stopped(self) -> CrmError | None:
@@ -77,8 +78,8 @@ class Engine:
             self.rooms[name] = Room(reading, sender, Creator(reading, sender), writer, look_ups, never)
         return self.rooms[name]
 
-    async def push_chunk(self, units: Sequence[Unit]) -> None:
-        """Takes units of one entity and action from the plan to the ledger."""
+    async def send_chunk(self, units: Sequence[Unit]) -> list[Result]:
+        """Takes units of one entity and action from the plan to the CRM; what became of each is not settled yet."""
         room = self.room(units[0].intent.entity)
         action = units[0].intent.action
         ended = {**await self._before(room, action, units), **_held_back(room, units)}
@@ -97,16 +98,17 @@ class Engine:
         await self._intend(room, units)
         sent = await self._send(room, action, [units[place] for place in ready])
         ended |= dict(zip(ready, sent, strict=True))
-        await self.settle(room, units, [ended[place] for place in range(len(units))])
+        return [ended[place] for place in range(len(units))]
 
-    async def settle(self, room: Room, units: Sequence[Unit], results: Sequence[Result]) -> None:
-        """Writes outcomes to the ledger."""
+    async def settle(self, units: Sequence[Unit], results: Sequence[Result]) -> None:
+        """Writes outcomes to the ledger: one chunk's at a time, so that other chunks' intents do not wait for many."""
+        room = self.room(units[0].intent.entity)
         try:
             outcomes = await outcomes_of(room.reading, self.state, units, results)
         except CrmError as problem:  # the read-back failed: the intents stay open and are settled later
             room.sender.refused(problem, None)
             return
-        async with self.one_writer:
+        async with self.one_settler, self.one_writer:
             await asyncio.to_thread(ledger.settle, self.state, outcomes)
         counted = self.counts.setdefault(room.reading.name, Counter())
         for one in outcomes:

@@ -35,7 +35,7 @@ async def settle_open(engine: Engine) -> int:
         except CrmError as problem:
             room.sender.refused(problem, None)
             continue
-        await engine.settle(room, mine, results)
+        await engine.settle(mine, results)
     return len(found)
 
 

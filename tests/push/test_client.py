@@ -1,4 +1,4 @@
-"""The client of a push: fresh credentials once for all tasks, HTTP/2 where a CRM may serve it."""
+"""The client of a push: fresh credentials once for all tasks."""
 
 from __future__ import annotations
 
@@ -87,9 +87,3 @@ def test_concurrent_tasks_refresh_a_token_once(crm: Crm, connect: Any) -> None:
     assert crm.counted["logins"] == 2, "one at the start, one for all who were refused"
     assert crm.counted["answered"] == 30
     assert 1 <= crm.counted["refused"] <= 30
-
-
-@pytest.mark.parametrize(("url", "offers"), [("https://crm.test", True), ("http://crm.test", False)])
-def test_http_2_is_offered_where_there_is_tls_to_agree_on_it(connect: Any, url: str, offers: bool) -> None:
-    client = client_of(connect, base_url=url)
-    assert client._http._transport._pool._http2 is offers  # type: ignore[attr-defined]
