@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
 from pipelines.staging.changes import TABLES
-from pipelines.state import ledger
+from pipelines.state import ledger, made
 from pipelines.state.database import State
 from pipelines.warehouse.models import literal
 
@@ -27,10 +27,18 @@ where value is not null
 """
 
 
+MADE = """
+insert into sync.echoes
+select split_part(record_key, ':', 1), $entity, substr(record_key, strpos(record_key, ':') + 1), '', '', "at", null
+from made_batches
+"""
+
+
 def load_echoes(con: duckdb.DuckDBPyConnection, state: State, schemas: Mapping[str, CanonicalEntity]) -> None:
     """Makes `sync.echoes` what the ledger says; an entity whose echoes did not change is not read.
 
-    One row is one value that a field of a record took because we wrote it: as it was sent, and as the CRM kept it.
+    One row is one value that a field of a record took because we wrote it: as it was sent, and as the CRM kept it; or,
+    without a field, a record that we made.
     """
     con.execute(TABLES)
     con.execute(STAMPS)
@@ -51,6 +59,10 @@ def _replace(con: duckdb.DuckDBPyConnection, state: State, entity: str, schema: 
             con.register("echo_batches", pa.Table.from_batches([batch]))
             con.execute(INSERT.format(cases=cases), {"entity": entity})
             con.unregister("echo_batches")
+        for batch in made.load_made(state, entity):
+            con.register("made_batches", pa.Table.from_batches([batch]))
+            con.execute(MADE, {"entity": entity})
+            con.unregister("made_batches")
         con.execute("commit")
     except BaseException:
         con.execute("rollback")

@@ -52,17 +52,31 @@ edits as (
     from latest
 ),
 
+made as (
+    select source_id as id, max(written_at) as made_at
+    from {{ echoes }}
+    where connection = {{ layout.connection | literal }} and entity = {{ layout.entity | literal }} and field = ''
+    group by source_id
+),
+
 -- An edit that we made ourselves: our value came between the version before and this one, give or take the clocks.
 judged as (
     select
         edits.id, one.field as field, one.edit.n as n, one.edit.edited as edited, first_modified_at,
-        echo.written_at is not null as is_echo, echo.since as since
+        echo.written_at is not null as is_echo, echo.since as since,
+        -- what a CRM puts into a record that we have just made: a first stage, an owner
+        coalesce(
+            one.edit.n = 1 and one.edit.seen >= made_at - {{ slack }}
+            and coalesce(first_modified_at <= made_at + {{ slack }}, true),
+            false
+        ) as is_its_own
     from edits
     left join {{ echoes }} as echo
         on echo.connection = {{ layout.connection | literal }} and echo.entity = {{ layout.entity | literal }}
         and echo.source_id = edits.id and echo.field = one.field and hash(echo.value) = one.edit.value
         and echo.written_at <= one.edit.seen + {{ slack }}
         and (one.edit.seen_before is null or echo.written_at >= one.edit.seen_before - {{ slack }})
+    left join made on made.id = edits.id
     where one is not null
     qualify row_number() over (partition by edits.id, one.field order by echo.written_at desc nulls last, echo.since) = 1
 )
@@ -70,7 +84,12 @@ judged as (
 select
     {{ (layout.connection ~ ":") | literal }} || id as record_key,
     field,
-    case when is_echo then since when n = 1 then first_modified_at else edited end as edited_at,
-    is_echo
+    case
+        when is_echo then since
+        when is_its_own then null
+        when n = 1 then first_modified_at
+        else edited
+    end as edited_at,
+    is_echo or is_its_own as is_echo
 from judged
-where is_echo or (n > 1 and edited is distinct from first_modified_at)
+where is_echo or is_its_own or (n > 1 and edited is distinct from first_modified_at)

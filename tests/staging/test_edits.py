@@ -110,3 +110,27 @@ def test_a_write_noted_later_changes_what_was_staged_before(con: duckdb.DuckDBPy
 def test_a_deletion_is_no_edit(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
     versions = [*history({"Name": "a"}, {"Name": "b"}), Version("1", {"Name": "b"}, 9999, deleted=True)]
     assert edits(con, owner, versions) == {"name": (day(1), False)}
+
+
+def test_what_a_crm_puts_into_a_record_that_we_made_is_nobodys_edit(
+    con: duckdb.DuckDBPyConnection, owner: Owner
+) -> None:
+    """Its own first stage, owner or source would else be the latest word on a record that others know better."""
+    we_wrote(con, "", "", day(0), since=None)
+    we_wrote(con, "name", "a", day(0), since=day(-30))
+    made = {"Name": "a", "Mail": "default@crm"}
+    assert edits(con, owner, history(made)) == {"name": (day(-30), True), "email": (None, True)}
+
+
+def test_what_people_change_in_a_record_that_we_made_is_an_edit(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
+    we_wrote(con, "", "", day(0), since=None)
+    made, changed = {"Name": "a", "Mail": "default@crm"}, {"Name": "a", "Mail": "x@y"}
+    assert edits(con, owner, history(made, changed)) == {"name": (None, True), "email": (day(1), False)}
+
+
+@pytest.mark.parametrize(("made_at", "why"), [(-1, "somebody was there before the first read"), (3, "an old record")])
+def test_what_was_not_read_as_we_made_it_counts_as_it_is(
+    con: duckdb.DuckDBPyConnection, owner: Owner, made_at: float, why: str
+) -> None:
+    we_wrote(con, "", "", day(made_at), since=None)
+    assert edits(con, owner, history({"Name": "a"})) == {}, why
