@@ -1,7 +1,7 @@
 """The ledger: what became of every field that was written to a CRM, and what the CRM made of it.
 
-A line is written once, when its intent is settled, and never changed. `echoes` holds the latest line that succeeded for
-each field of each record: a value that reads like one of them is our own, not an edit (laws L4, L5).
+A record's lines are written once, when its intent is settled, and never changed. `echoes` holds the latest line that
+succeeded for each field of each record: a value that reads like one of them is our own, not an edit (laws L4, L5).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import arrow, registry, rows, stamps
+from pipelines.state import arrow, ledger_lines, registry, rows, stamps
 from pipelines.state.database import State, now_us
-from pipelines.state.intents import Change, Intent
+from pipelines.state.intents import Intent
 from pipelines.state.push_tables import conflicts, created, echoes, intents, ledger
 
 SUCCEEDED = ("done", "adopted")
@@ -64,7 +64,7 @@ def settle(state: State, outcomes: Sequence[Outcome]) -> None:
     now = now_us()
     with state.write() as connection:
         _close(connection, outcomes, now)
-        rows.insert(connection, ledger, [line for one in outcomes for line in _lines(one, now)], _LINE)
+        rows.insert(connection, ledger, [_row(one, now) for one in outcomes], _ROW)
         good = [one for one in outcomes if one.status in SUCCEEDED and one.record_key is not None]
         # to most of what is adopted nothing was sent; an upsert that met a record is read back
         sent = [one for one in good if one.status == "done" or one.has_read_back]
@@ -138,13 +138,13 @@ def of_run(state: State, run_id: str, connection_name: str | None = None) -> lis
     if connection_name is not None:
         query = query.where(ledger.c.connection == connection_name)
     with state.read() as connection:
-        return [dict(row) for row in connection.execute(query.order_by(ledger.c.entry_id)).mappings()]
+        found = connection.execute(query.order_by(ledger.c.entry_id)).mappings()
+        return [line for row in found for line in ledger_lines.lines(dict(row))]
 
 
-_LINE = (
-    "intent_id", "run_id", "connection", "entity", "golden_id", "action", "attempt", "planned_at", "sent_at",
-    "record_key", "status", "http_status", "error", "correlation_id", "settled_at",
-    "field", "old", "new", "since", "read_back",
+_ROW = (
+    "intent_id", "run_id", "connection", "entity", "golden_id", "record_key", "action", "fields", "status",
+    "http_status", "error", "attempt", "planned_at", "sent_at", "settled_at", "correlation_id",
 )  # fmt: skip
 _ECHO = (
     "entity", "record_key", "connection", "run_id", "sent_at", "field", "old", "sent", "since", "read_back",
@@ -173,17 +173,14 @@ def _is_news(one: Outcome) -> bool:
     return one.record_key is not None and one.record_key != one.intent.record_key
 
 
-def _lines(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
+def _row(one: Outcome, now: int) -> tuple[Any, ...]:
     what = one.intent
-    shared = (
-        what.intent_id, what.run_id, what.connection, what.entity, what.golden_id, what.action, what.attempt,
-        what.planned_at, what.sent_at, one.record_key or what.record_key,
+    fields = ledger_lines.packed(what.changes, one.read_back, one.left_out if one.status == "done" else {})
+    return (
+        what.intent_id, what.run_id, what.connection, what.entity, what.golden_id, one.record_key or what.record_key,
+        what.action, fields, one.status, one.http_status, one.error, what.attempt, what.planned_at, what.sent_at, now,
+        one.correlation_id,
     )  # fmt: skip
-    for change in one.intent.changes or (Change("", None, None),):  # what is deleted has no fields, but its line
-        why = one.left_out.get(change.field) if one.status == "done" else None
-        told = ("skipped", None, why) if why is not None else (one.status, one.http_status, one.error)
-        kept = one.read_back.get(change.field)
-        yield (*shared, *told, one.correlation_id, now, change.field, change.old, change.new, change.since, kept)
 
 
 def _echoes(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:

@@ -9,12 +9,13 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import arrow
+from pipelines.state import arrow, ledger_lines
 from pipelines.state.database import State
 from pipelines.state.intents import UNFINISHED
 from pipelines.state.push_tables import conflicts, intents, ledger
 from pipelines.state.tables import check_results, run_counts, runs
 
+ROWS = "state_rows"
 WHOLE = {
     "sync.runs": runs,
     "sync.run_counts": run_counts,
@@ -60,13 +61,14 @@ def _copy(
 
 def _ledger(con: duckdb.DuckDBPyConnection, connection: sa.Connection, known: str | None) -> int:
     last = 0
-    columns = list(ledger.columns)
-    schema = arrow.arrow_schema(columns)
+    schema = arrow.arrow_schema(ledger_lines.COLUMNS)
     _fill(con, "CREATE OR REPLACE TABLE sync.ledger AS", schema, iter(()))
     if known is not None and _has_ledger(con, known, schema):
         con.execute(f'INSERT INTO sync.ledger SELECT * FROM "{known}".sync.ledger')
         last = con.execute("SELECT coalesce(max(entry_id), 0) FROM sync.ledger").fetchall()[0][0]
-    _fill(con, "INSERT INTO sync.ledger", schema, arrow.read_arrow(connection, columns, ledger.c.entry_id > last))
+    columns = list(ledger.columns)
+    new = arrow.read_arrow(connection, columns, ledger.c.entry_id > last)
+    _fill(con, "INSERT INTO sync.ledger", arrow.arrow_schema(columns), new, ledger_lines.lines_sql(ROWS))
     return int(con.execute("SELECT count(*) FROM sync.ledger").fetchall()[0][0])
 
 
@@ -79,10 +81,16 @@ def _has_ledger(con: duckdb.DuckDBPyConnection, database: str, schema: pa.Schema
     return found == list(schema.names)
 
 
-def _fill(con: duckdb.DuckDBPyConnection, head: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+def _fill(
+    con: duckdb.DuckDBPyConnection,
+    head: str,
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
+    query: str = f"SELECT * FROM {ROWS}",
+) -> None:
     empty = pa.RecordBatch.from_pylist([], schema=schema)
-    con.register("state_rows", pa.RecordBatchReader.from_batches(schema, chain([empty], batches)))
+    con.register(ROWS, pa.RecordBatchReader.from_batches(schema, chain([empty], batches)))
     try:
-        con.execute(f"{head} SELECT * FROM state_rows")
+        con.execute(f"{head} {query}")
     finally:
-        con.unregister("state_rows")
+        con.unregister(ROWS)

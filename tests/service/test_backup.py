@@ -131,8 +131,8 @@ def known(state: State, *ids: str) -> None:
             )
             connection.execute(sa.insert(ledger).values(
                 intent_id=f"i{number}", run_id="r", connection="north", entity="contacts", golden_id=f"g{number}",
-                record_key=key, action="update", field="email", old='"a secret address"', new='"x"', status="done",
-                attempt=1, planned_at=1,
+                record_key=key, action="update", fields='[["email", "a secret address", "x", null, null, null]]',
+                status="done", attempt=1, planned_at=1,
             ))  # fmt: skip
 
 

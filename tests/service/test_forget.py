@@ -114,8 +114,9 @@ def leave_traces(owner: Owner, golden: str, source_id: str, email: str) -> None:
         connection.execute(
             sa.insert(ledger).values(
                 intent_id="i", run_id="r", connection="brivity", entity="contacts", golden_id=golden,
-                record_key=f"brivity:{source_id}", action="update", field="email", old=json.dumps(email), new='"x"',
-                status="done", attempt=1, planned_at=1,
+                record_key=f"brivity:{source_id}", action="update",
+                fields=json.dumps([["email", json.dumps(email), '"x"', None, None, None]]), status="done", attempt=1,
+                planned_at=1,
             )
         )  # fmt: skip
     with open_state(Owner("_service", owner.data_dir)) as store:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import old_ledger
 import own_postgres
 import pyarrow as pa
 import pytest
@@ -70,3 +71,13 @@ def test_migrations_make_exactly_the_tables_the_program_knows(states: list[State
 def test_commands_for_all_owners_find_them(states: list[State], tmp_path: Path) -> None:
     Owner("_service", tmp_path).root.mkdir()
     assert [owner.name for owner in owners_with_state(tmp_path)] == sorted(state.owner.name for state in states)
+
+
+def test_an_older_ledger_keeps_its_lines(states: list[State], tmp_path: Path) -> None:
+    old_ledger.make(states[0])
+    with open_state(Owner(f"Ann-{tmp_path.name}"[:60], tmp_path)) as upgraded:
+        kept = [tuple(line[name] for name in old_ledger.COLUMNS[1:]) for line in ledger.of_run(upgraded, "r1")]
+        assert sorted(kept, key=repr) == sorted((line[1:] for line in old_ledger.LINES), key=repr)
+        intents.open_all(upgraded, [intent := Intent("i9", "r2", "n", "contacts", "update", "g1", "n:1", ())])
+        ledger.settle(upgraded, [Outcome(intent, "done", "n:1")])
+        assert snapshot.snapshot(upgraded, duckdb.connect())["sync.ledger"] == 6
