@@ -91,6 +91,13 @@ class Link(Strict):
     batch: Batch | None = None
 
 
+class Word(Strict):
+    """A word of the record as it is now that the calls to change it need, such as the class in their path."""
+
+    path: Path = Field(description="Where the record has it")
+    values: dict[str, str] = Field(min_length=1, description="Theirs: as the call has it; others are not written")
+
+
 class LookUp(Strict):
     """Values that the CRM takes as the id of something it knows, such as a suburb: searched for, and remembered."""
 

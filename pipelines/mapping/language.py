@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.mapping.calls import EXTERNAL_ID, Batch, Beside, Find, Link, LookUp, Request, Upsert
+from pipelines.mapping.calls import EXTERNAL_ID, Batch, Beside, Find, Link, LookUp, Request, Upsert, Word
 from pipelines.mapping.field_mapping import FieldMapping
 from pipelines.mapping.view import View, ViewColumn
 from pipelines.mapping.webhook import Webhook
@@ -19,7 +19,7 @@ from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_t
 __all__ = [
     "EXTERNAL_ID", "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find",
     "FirstOf", "Incremental", "Instead", "Limit", "Link", "LookUp", "Mapping", "Path", "Push", "Request", "Seconds",
-    "Strict", "Upsert", "View", "ViewColumn", "Webhook", "Windows", "as_text", "places",
+    "Strict", "Upsert", "View", "ViewColumn", "Webhook", "Windows", "Word", "as_text", "places",
 ]  # fmt: skip
 
 
@@ -187,6 +187,9 @@ class Push(Strict):
     )
     links: list[Link] = Field(default_factory=list)
     look_ups: dict[str, LookUp] = Field(default_factory=dict)
+    words: dict[str, Word] = Field(
+        default_factory=dict, description="What update_request says of the record as it is now: `{its name}`"
+    )
     assumptions: list[str] = Field(default_factory=list)
 
 

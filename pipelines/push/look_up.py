@@ -43,6 +43,10 @@ class LookUps:
         """
         stand_in = {name for one in self.all.values() for name in one.match} | unit.unknown.keys()
         left = {name: value for name, value in values.items() if name not in stand_in}
+        push = self.reading.entity.push
+        if unit.intent.action == "create" and push is not None:
+            for name in unit.unknown.keys() & set(push.requires):
+                raise UnwritableError(f"{name}: {unit.unknown[name]}")
         if values and not left and not unit.looked_up:
             raise UnwritableError(f"{', '.join(sorted(values))}: the CRM knows nothing by that name")
         return left

@@ -165,12 +165,22 @@ class Sender:
         request = requests[unit.intent.action]
         if request is None:
             raise CrmRefused(self.client.label, f"the mapping has no call to {unit.intent.action} {self.name}")
-        values = {**id_values(self.entity, unit.source_id), **unit.values, **unit.resolved}
+        values = {**id_values(self.entity, unit.source_id), **unit.values, **unit.resolved, **self._words(unit)}
         if unit.intent.action == "archive":
             return filled(request, values)
         body = wrapped(unit.body, self.push.wrap)
         constants = filled(request, values).body
         return filled(request, values, {**constants, **body} if isinstance(constants, dict) else body)
+
+    def _words(self, unit: Unit) -> dict[str, str]:
+        """What the call says of the record as it is now."""
+        if unit.intent.action != "update":
+            return {}
+        theirs = {name: get(unit.current, one.path) for name, one in self.push.words.items()}
+        for name, word in theirs.items():
+            if str(word) not in self.push.words[name].values:
+                raise CrmRefused(self.client.label, f"no call changes {self.name} of this {name}")
+        return {name: self.push.words[name].values[str(word)] for name, word in theirs.items()}
 
     def _what(self, unit: Unit) -> str:
         return f"{unit.intent.action} {self.name}"

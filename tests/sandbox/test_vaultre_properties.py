@@ -116,6 +116,7 @@ def test_writes_are_per_class(client: httpx.Client) -> None:
     assert (house["type"]["name"], house["status"], bool(house["saleLifeId"])) == ("Apartment", "appraisal", True)
     changed = client.put(f"properties/residential/sale/{house['id']}", json={"heading": " Sunny "}).json()
     assert (changed["heading"], changed["bed"]) == ("Sunny", 3)
+    assert client.put(f"properties/land/sale/{house['id']}", json={"heading": "Hill"}).status_code == 404
     assert house["id"] in [found["id"] for found in items(client, "search/properties/address?term=41 pine ct")]
 
 

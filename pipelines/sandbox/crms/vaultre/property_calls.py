@@ -50,7 +50,7 @@ class PropertyCalls:
                 routes += [
                     Route("POST", base, partial(self.create, kind, episode)),
                     Route("GET", f"{base}/{{id}}", self.read),
-                    Route("PUT", f"{base}/{{id}}", self.update),
+                    Route("PUT", f"{base}/{{id}}", partial(self.update, kind)),
                     Route("GET", f"{base}/{{id}}/{{life}}", self.read_life),
                 ]
         for role in ROLES:
@@ -106,9 +106,14 @@ class PropertyCalls:
         type_name = {"residential": "House", "commercial": "Offices", "land": "Land"}[kind]
         return answer(_plain(self.crm.new("properties", id, assets.empty(kind, type_name) | begun | given)), 201)
 
-    def update(self, call: Call) -> Response:
-        """3.5: PUT changes what it names, or empties the rest with the switch `put_replaces`."""
+    def update(self, kind: str, call: Call) -> Response:
+        """3.5: PUT changes what it names, or empties the rest with the switch `put_replaces`.
+
+        UNVERIFIED: that a property of another class is not found.
+        """
         record = self._record(call)
+        if record.body["class"]["id"] != assets.CLASSES[kind]:
+            raise Refused(missing("property"))
         given = assets.accepted(call.object(invalid), False, self.contacts.user_of)
         emptied = dict.fromkeys((*assets.TEXTS, *assets.NUMBERS, "landArea", "floorArea", "address"))
         return answer(_plain(self.crm.edit(record, (emptied if self.crm.switches["put_replaces"] else {}) | given)))
