@@ -1,4 +1,4 @@
--- One row is two clusters that may become one: the sum of what ties and parts their records, in 1/1000 bits, the strongest tie.
+-- One row is two clusters that may become one: the sum of what ties and parts their records, in 1/1000 bits, the strongest tie, their sizes.
 {# A contradiction pulls apart with all its weight; that two records merely have nothing in common hardly counts. #}
 {% set pull %}
 case
@@ -9,6 +9,12 @@ case
 end
 {% endset %}
 with
+sizes as (
+    select cluster, count(*) as records
+    from identity_members
+    group by cluster
+),
+
 told as (
     select a, b, round(1000 * {{ pull }})::bigint as pull, bits, is_vetoed
     from identity_inner_scores
@@ -44,18 +50,25 @@ heard as (
     from voices
     where is_one_of_several
     group by 1, 2
+),
+
+linked as (
+    select
+        least(x.cluster, y.cluster) as a,
+        greatest(x.cluster, y.cluster) as b,
+        c.component,
+        sum(t.pull)::bigint as pull,
+        max(t.bits) as strongest,
+        bool_or(t.is_vetoed) as is_vetoed
+    from heard as t
+    join identity_members as x on x.rid = t.a
+    join identity_members as y on y.rid = t.b
+    left join identity_components as c on c.rid = t.a
+    where x.cluster <> y.cluster
+    group by 1, 2, 3
 )
 
-select
-    least(x.cluster, y.cluster) as a,
-    greatest(x.cluster, y.cluster) as b,
-    c.component,
-    sum(t.pull)::bigint as pull,
-    max(t.bits) as strongest,
-    bool_or(t.is_vetoed) as is_vetoed
-from heard as t
-join identity_members as x on x.rid = t.a
-join identity_members as y on y.rid = t.b
-left join identity_components as c on c.rid = t.a
-where x.cluster <> y.cluster
-group by 1, 2, 3
+select l.*, x.records as records_a, y.records as records_b
+from linked as l
+join sizes as x on x.cluster = l.a
+join sizes as y on y.cluster = l.b

@@ -13,30 +13,29 @@ weighed as (
     select
         l.a,
         l.b,
-        l.pull / (x.records * y.records) as strength
+        l.records_a + l.records_b as records,
+        l.pull / (l.records_a * l.records_b) as strength
     from identity_links as l
-    join identity_sizes as x on x.cluster = l.a
-    join identity_sizes as y on y.cluster = l.b
     {% if one_of_each_place %}
     anti join in_one_place as p on p.a = l.a and p.b = l.b
     {% endif %}
-    where not l.is_vetoed and l.strongest >= {{ match_bits }} and x.records + y.records <= {{ largest }}
+    where not l.is_vetoed and l.strongest >= {{ match_bits }} and l.records_a + l.records_b <= {{ largest }}
 ),
 
 both_ways as (
-    select a as cluster, b as other, strength, hash(a, b) as lot from weighed where strength > 0
+    select a as cluster, b as other, records, strength, hash(a, b) as lot from weighed where strength > 0
     union all
-    select b as cluster, a as other, strength, hash(a, b) as lot from weighed where strength > 0
+    select b as cluster, a as other, records, strength, hash(a, b) as lot from weighed where strength > 0
 ),
 
 -- Of equals the lot decides, the same for both sides and in every order of records.
 best as (
-    select cluster, other
+    select cluster, other, records
     from both_ways
     qualify row_number() over (partition by cluster order by strength desc, lot) = 1
 )
 
-select x.cluster as stays, x.other as goes
+select x.cluster as stays, x.other as goes, x.records
 from best as x
 join best as y on y.cluster = x.other and y.other = x.cluster
 where x.cluster < x.other

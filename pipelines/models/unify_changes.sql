@@ -1,5 +1,6 @@
 -- One row is one change of a golden record in this run: a field's value, or that the record came, went, or became part of another.
 with
+{% if rules %}
 fields as (
     select
         a.{{ id }},
@@ -31,12 +32,15 @@ lineage as (
     {{ lineage | indent(4) }}
 ),
 
+{% endif %}
 events as (
+    {% if rules %}
     select c.{{ id }} as key, c.field, c.previous, c.new, 'changed' as change_type, l.connection
     from changed as c
     left join lineage as l using ({{ id }}, field)
     union all
-    select a.{{ id }}, null, null, null, 'created', null
+    {% endif %}
+    select a.{{ id }} as key, null as field, null as previous, null as new, 'created' as change_type, null as connection
     from {{ after }} as a
     anti join before using ({{ id }})
     union all

@@ -13,10 +13,11 @@ select
     r.golden_id as registered_id,
     coalesce(d.to_id, r.golden_id) as held_id,
     r.since as held_since,
+    r.row_number as registry_row,
 {# Narrowed before they are joined: DuckDB would join all of them first. #}
 {% set few = " semi join anew using (record_key)" if is_narrowed else "" %}
 from (from staged{{ few }}) as s
 join (from clusters{% if is_narrowed %} where rid in (select hash(record_key) from anew){% endif %}) as c using (record_key)
 left join edited as e using (record_key)
-left join (from {{ registry }}{{ few }}) as r using (record_key)
+left join (select *, rowid as row_number from {{ registry }}{{ few }}) as r using (record_key)
 left join {{ redirects }} as d on d.from_id = r.golden_id

@@ -8,6 +8,7 @@ same raw and state give the same ids; one that is taken, even by a redirect, is 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,15 +25,20 @@ ROW_HASH = """hash(
         s.values_hash, s.raw_hash, s.is_deleted, s.is_in_scope, s.first_modified_at, s.modified_at, e.edits_hash
     )"""
 """SQL over `staged` s and `edited` e: where it changed, the record's golden record is made anew."""
+SPLIT = """select count(distinct m.held_id) from members as m
+    left join redirected as r on r.from_id = m.held_id
+    where m.held_id is not null and coalesce(r.to_id, m.held_id) <> m.golden_id"""
+"""How many ids lost records to another."""
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """How many ids were founded, merged into an older one, and split."""
+    """How many ids were founded, merged into an older one, and split; `kept` is done when state has them."""
 
     new: int
     merged: int
     split: int
+    kept: Future[registry.Stamps] | None
 
 
 def registry_table(plan: Plan) -> str:
@@ -61,13 +67,20 @@ def mirror(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> bool:
 
 
 def assign(
-    con: duckdb.DuckDBPyConnection, state: State, plan: Plan, now: datetime, *, is_narrowed: bool = False
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    plan: Plan,
+    now: datetime,
+    keeper: Executor,
+    *,
+    is_narrowed: bool = False,
 ) -> Assigned:
     """Gives every record of `clusters` (or those in `anew`) its golden id, and makes what changed lasting in state.
 
-    Leaves `members`: record_key, golden_id and what decides the record's place in it.
+    Leaves `members`: record_key, golden_id and what decides the record's place in it. The rest is up to `settle`.
 
     Args:
+        keeper: writes to state meanwhile.
         now: written as the moment of new redirects.
         is_narrowed: only the records in `anew` are looked at; the others keep the ids they have.
     """
@@ -84,11 +97,22 @@ def assign(
         [now],
     )
     temp(con, "registered", **names)
-    counts = _count(con)
-    _keep(con, state, plan)
+    split = number(con, SPLIT)
+    new, merged = number(con, "select count(*) from named"), number(con, "select count(*) from redirected")
+    assigned = Assigned(new, merged, split, _keep(con, state, plan, keeper))
     for table in ("clustered", "claims", "founded", "named", "redirected", "registered"):
         con.execute(f"drop table {table}")
-    return counts
+    return assigned
+
+
+def settle(con: duckdb.DuckDBPyConnection, plan: Plan, assigned: Assigned) -> None:
+    """Waits until state has what changed. State first: should the warehouse's transaction be lost, the next run reads
+    the mirror again."""
+    if assigned.kept is None:
+        return
+    stamps = assigned.kept.result()
+    if mirrored(con, plan) == stamps.before:
+        _remember(con, plan, stamps.after)
 
 
 def _name(con: duckdb.DuckDBPyConnection, names: dict[str, Any]) -> None:
@@ -101,31 +125,20 @@ def _name(con: duckdb.DuckDBPyConnection, names: dict[str, Any]) -> None:
     con.execute("drop table refused")
 
 
-def _count(con: duckdb.DuckDBPyConnection) -> Assigned:
-    split = """select count(distinct m.held_id) from members as m
-        left join redirected as r on r.from_id = m.held_id
-        where m.held_id is not null and coalesce(r.to_id, m.held_id) <> m.golden_id"""
-    return Assigned(
-        new=number(con, "select count(*) from named"),
-        merged=number(con, "select count(*) from redirected"),
-        split=number(con, split),
-    )
-
-
-def _keep(con: duckdb.DuckDBPyConnection, state: State, plan: Plan) -> None:
-    """State first: should the warehouse's transaction be lost, the next run reads the mirror again."""
-    changes = con.sql("from registered order by record_key").to_arrow_table()
+def _keep(con: duckdb.DuckDBPyConnection, state: State, plan: Plan, keeper: Executor) -> Future[registry.Stamps] | None:
+    """Hands what changed to the keeper, and brings the mirror up to date as state will be."""
+    changes = con.sql("select record_key, golden_id, since from registered order by record_key").to_arrow_table()
     redirected = con.sql("from redirected order by from_id").to_arrow_table()
     if not changes.num_rows and not redirected.num_rows:
-        return
-    stamps = registry.apply(state, plan.entity, changes, redirected)
-    table = registry_table(plan)
-    con.execute(f"delete from {table} where record_key in (select record_key from registered)")
+        return None
+    kept = keeper.submit(registry.apply, state, plan.entity, changes, redirected)
+    table, redirects = registry_table(plan), redirects_table(plan)
+    con.execute(f"delete from {table} where rowid in (select registry_row from registered)")
     con.execute(f"insert into {table} select record_key, golden_id, since from registered")
     if redirected.num_rows:
-        _load_redirects(con, state, plan)
-    if mirrored(con, plan) == stamps.before:
-        _remember(con, plan, stamps.after)
+        con.execute(f"update {redirects} as d set to_id = n.to_id from redirected as n where n.from_id = d.to_id")
+        con.execute(f"insert into {redirects} from redirected")
+    return kept
 
 
 def mirrored(con: duckdb.DuckDBPyConnection, plan: Plan) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
@@ -104,8 +105,9 @@ def unify(
     con.execute(BUILDS)
     con.execute("begin transaction")
     try:
-        done = _Entities(con, state, plans, run, find)
-        counts = [done.entity(name) for name in _order(plans)]
+        with ThreadPoolExecutor(1) as keeper:
+            done = _Entities(con, state, plans, run, find, keeper)
+            counts = [done.entity(name) for name in _order(plans)]
         con.execute("commit")
     except BaseException:
         con.execute("rollback")
@@ -128,8 +130,10 @@ class _Entities:
         plans: Mapping[str, Plan],
         run: survivors.Run,
         find: ClusterFinder,
+        keeper: Executor,
     ) -> None:
         self.con, self.state, self.plans, self.run, self.find = con, state, plans, run, find
+        self.keeper = keeper
         self.tables = existing(con)
         self.moved: dict[str, str] = {}
         self.mapped: set[str] = set()
@@ -178,7 +182,7 @@ class _Entities:
         moved = [rule for rule in plan.references if self.moved.get(str(rule.to)) == "some"]
         is_partial &= not any(self.moved.get(str(rule.to)) == "all" for rule in plan.references)
         is_narrowed = may_narrow and is_partial and make_anew(con, plan, moved)
-        assigned = golden_ids.assign(con, self.state, plan, self.run.now, is_narrowed=is_narrowed)
+        assigned = golden_ids.assign(con, self.state, plan, self.run.now, self.keeper, is_narrowed=is_narrowed)
         temp(con, "placed", **plan.context())
         temp(con, "applied_pins", **plan.context(redirects=golden_ids.redirects_table(plan)))
         records = number(con, "select count(*) from staged")
@@ -191,6 +195,7 @@ class _Entities:
             rebuilt = survivors.make_all(con, plan, self.run, is_first=is_first)
             self.moved[plan.entity] = "all"
         self._report_dangling(plan)
+        golden_ids.settle(con, plan, assigned)
         _check_conservation(con, plan, records)
         _drop_temporary(con)
         golden = number(con, f"select count(*) from unified.{plan.entity}")

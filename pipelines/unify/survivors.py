@@ -64,8 +64,9 @@ def make_affected(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run) -> int:
     temp(con, "moved", f"moved_{plan.entity}", **plan.context())
     names = _prepare(con, plan, "affected_records")
     temp(con, "golden", "after", **names)
+    rows = "rowid in (select row_number from was where was_id in (from affected))"
     for table, model in _tables(plan).items():
-        con.execute(f"delete from {table} where {plan.id} in (from affected)")
+        con.execute(f"delete from {table} where {rows if model == 'sources' else f'{plan.id} in (from affected)'}")
         chosen = "" if model != "pins" else "where golden_id in (from affected)"
         con.execute(f"insert into {table} by name {render(model, **names)} {chosen}")
     con.execute(f"delete from {golden} where rowid in (from outdated)")
@@ -129,13 +130,21 @@ def _make_view(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
 def _write_changes(con: duckdb.DuckDBPyConnection, plan: Plan, after: str, run: Run, *, is_first: bool) -> None:
     if is_first:
         return
-    known = {name for (name,) in con.execute("select column_name from (describe before)").fetchall()}
-    rules = tuple(rule for rule in plan.rules if rule.name in known)
-    lineage = render("lineage", **plan.context(golden="changed_records"))
+    rules = _changed(con, plan, after)
+    lineage = render("lineage", **{**plan.context(golden="changed_records"), "rules": rules})
     names = plan.context(after=after, lineage=lineage, redirects=redirects_table(plan))
     query = render("changes", **{**names, "rules": rules})
     con.execute(f"insert into {plan.table('changes')} by name {query}", {"now": run.now, "run_id": run.run_id})
     con.execute("drop table before")
+
+
+def _changed(con: duckdb.DuckDBPyConnection, plan: Plan, after: str) -> list[Rule]:
+    """Rules of the fields that changed in any golden record: most runs touch few."""
+    known = {name for (name,) in con.execute("select column_name from (describe before)").fetchall()}
+    rules = [rule for rule in plan.rules if rule.name in known]
+    tests = ", ".join(f"bool_or(a.{ident(r.name)} is distinct from b.{ident(r.name)})" for r in rules)
+    found = con.execute(f"select {tests} from before as b join {after} as a using ({plan.id})").fetchall()[0]
+    return [rule for rule, is_other in zip(rules, found, strict=True) if is_other]
 
 
 def _clean(con: duckdb.DuckDBPyConnection) -> None:

@@ -11,6 +11,8 @@ from pipelines.connections.owner import Owner
 
 SCHEMAS = ("staging", "unified", "quality", "sync", "meta")
 MEMORY_CAP_MB = 2048
+CHECKPOINT = "256MB"
+"""What a run writes goes into the file once, at its end, and not at each commit of more than DuckDB's 16 MB."""
 
 
 def memory_limit() -> str:
@@ -35,6 +37,7 @@ def configuration(spill: Path) -> dict[str, str | bool | int | float | list[str]
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "preserve_insertion_order": False,
+        "checkpoint_threshold": CHECKPOINT,
     }
 
 

@@ -33,12 +33,10 @@ def make_components(con: duckdb.DuckDBPyConnection) -> None:
     changed = 1
     while changed:
         build(con, "identity_components_next")
-        changed = con.execute(
-            """select count(*) from identity_components as c
-               join identity_components_next as n using (rid) where c.component <> n.component"""
-        ).fetchall()[0][0]
-        con.execute("drop table identity_components")
-        con.execute("alter table identity_components_next rename to identity_components")
+        changed = con.execute("select count(*) from identity_components_next where is_news").fetchall()[0][0]
+        con.execute(
+            "drop table identity_components; alter table identity_components_next rename to identity_components"
+        )
 
 
 def make_members(
@@ -100,10 +98,6 @@ def merge_best(
         largest: no cluster gets more records.
         one_of_each_place: clusters that have a place in common (`identity_places`: cluster, place) never become one.
     """
-    con.execute(
-        """create or replace temp table identity_sizes as
-           select cluster, count(*) as records from identity_members group by cluster"""
-    )
     build(con, "identity_links", most_bits=MOST_BITS, silence_bits=SILENCE_BITS)
     while True:
         build(con, "identity_merges", match_bits=match_bits, largest=largest, one_of_each_place=one_of_each_place)
@@ -111,8 +105,5 @@ def merge_best(
             return
         for table in ("identity_members", *(["identity_places"] if one_of_each_place else [])):
             con.execute(f"update {table} set cluster = m.stays from identity_merges as m where cluster = m.goes")
-        build(con, "identity_sizes_next")
         build(con, "identity_links_next")
-        for table in ("identity_sizes", "identity_links"):
-            con.execute(f"drop table {table}")
-            con.execute(f"alter table {table}_next rename to {table}")
+        con.execute("drop table identity_links; alter table identity_links_next rename to identity_links")

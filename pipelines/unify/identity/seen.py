@@ -28,14 +28,15 @@ def make_changed(con: duckdb.DuckDBPyConnection, entity: str, schema: str) -> st
     records, answers = _tables(entity, schema)
     if not {records, answers} <= existing(con):
         return None
-    few = " semi join differing using (record_key)" if is_temporary(con, "differing") else ""
+    staged = "differing" if is_temporary(con, "differing") else "staged"
+    known = f"{records} semi join differing using (record_key)" if staged == "differing" else records
     con.execute(
         f"""create or replace temp table changed_records as
             with moved as (
                 select coalesce(s.record_key, r.record_key) as record_key
-                from (select record_key, values_hash from staged{few}) as s
-                full join (from {records}{few}) as r on r.record_key = s.record_key
-                where s.record_key is null or r.record_key is null or s.values_hash <> r.values_hash
+                from {staged} as s
+                full join (from {known}) as r on r.record_key = s.record_key
+                where s.values_hash is distinct from r.values_hash
             ),
             otherwise as (
                 (from answers except from {answers}) union all (from {answers} except from answers)
