@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.commands.applying import apply_plan
-from pipelines.commands.desk import at_desk, push_planner
 from pipelines.commands.exits import Exit
 from pipelines.commands.failures import describe
+from pipelines.commands.reading import read_warehouse
 from pipelines.commands.report import Report, Row
 from pipelines.commands.session import Session
 from pipelines.connections.connection import Connection
@@ -31,18 +32,47 @@ def push_all(
 ) -> None:
     """Plans every connection that may be pushed to, and applies the plan where its settings or the caller say so.
 
-    Plans are made one after another, since each has the warehouse to itself; the calls, which mostly wait for the
-    CRMs' limits, are made side by side. One that fails never stops the others.
+    Plans are made together, since they read the same golden records; the calls, which mostly wait for the CRMs'
+    limits, are made side by side. One that fails never stops the others.
     """
-    wanted = [connection for connection in connections if _mode(connection, options) != "off"]
-    pusher = _Pusher(session, options, state)
+    pushes = [
+        _Push(session, connection, options, state, Report(report.run_id, report.owner, report.sandbox))
+        for connection in connections
+        if _mode(connection, options) != "off"
+    ]
     be_there()
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(wanted)))) as pool:
-        own = [Report(report.run_id, report.owner, report.sandbox) for _ in wanted]
-        for part in pool.map(pusher.push, wanted, own):
-            report.rows += part.rows
-            report.messages += part.messages
-            report.exit_codes += part.exit_codes
+    with ExitStack() as locks:
+        ready = [push for push in pushes if push.begin(locks.enter_context(ExitStack()))]
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for _ in pool.map(_Push.end, ready, _plan_all(ready)):
+                pass
+    for push in pushes:
+        report.rows += push.report.rows
+        report.messages += push.report.messages
+        report.exit_codes += push.report.exit_codes
+
+
+def _plan_all(pushes: Sequence[_Push]) -> list[Plan | Exception]:
+    """The plan of each, or what made it fail."""
+    from pipelines.push.plan import plan_all
+    from pipelines.state.controls import Pilot
+
+    if not pushes:
+        return []
+    session, options, started = pushes[0].session, pushes[0].options, time.monotonic()
+    pilot = Pilot(options.limit, (options.only,) if options.only else ())
+    try:
+        with read_warehouse(session.owner, "planning") as con:
+            made = plan_all(
+                [push.connection for push in pushes], con, pushes[0].state, session.schemas,
+                pilot=pilot, allow_mass_change=options.allow_mass_change,
+            )  # fmt: skip
+    except Exception as problem:  # noqa: BLE001 - the warehouse cannot be read: for none of them
+        return [problem] * len(pushes)
+    for push, one in zip(pushes, made, strict=True):
+        if not isinstance(one, Exception):
+            push.report.rows += plan_rows(one, push.connection.name, (time.monotonic() - started) / len(pushes))
+    return made
 
 
 def _mode(connection: Connection, options: RunOptions) -> str:
@@ -52,44 +82,44 @@ def _mode(connection: Connection, options: RunOptions) -> str:
 
 
 @dataclass
-class _Pusher:
-    """What the pushes of one run share."""
+class _Push:
+    """The push of one connection: its failure is that connection's alone."""
 
     session: Session
+    connection: Connection
     options: RunOptions
     state: State
-    planning: threading.Lock = field(default_factory=threading.Lock)
+    report: Report
+    held: ExitStack = field(default_factory=ExitStack)
 
-    def push(self, connection: Connection, report: Report) -> Report:
-        """Plans and applies one connection; its failure is that connection's alone."""
+    def begin(self, held: ExitStack) -> bool:
+        """Takes the connection's push lock into `held`; False where somebody else has it."""
+        self.held = held
         try:
-            with lock(connection.owner, f"push-{connection.name}", "writing to the CRM"):
-                self._push(connection, report)
+            held.enter_context(lock(self.connection.owner, f"push-{self.connection.name}", "writing to the CRM"))
         except Exception as problem:  # noqa: BLE001 - one connection's failure is that connection's alone
-            report.stop(*describe(problem, connection))
-        return report
+            self.report.stop(*describe(problem, self.connection))
+            return False
+        return True
 
-    def _push(self, connection: Connection, report: Report) -> None:
+    def end(self, made: Plan | Exception) -> None:
+        """Applies the plan and gives the lock back."""
+        with self.held:
+            try:
+                self._carry_out(made)
+            except Exception as problem:  # noqa: BLE001 - one connection's failure is that connection's alone
+                self.report.stop(*describe(problem, self.connection))
+
+    def _carry_out(self, made: Plan | Exception) -> None:
         from pipelines.push.guards import is_at_rest
 
-        made = self._plan(connection, report)
+        if isinstance(made, Exception):
+            raise made
         if made.guard:
-            report.stop(Exit.GUARDED, f"[{connection.mapping.label}] " + "; ".join(made.guard))
-        elif _mode(connection, self.options) == "apply" and not is_at_rest(made, self.state):
+            self.report.stop(Exit.GUARDED, f"[{self.connection.mapping.label}] " + "; ".join(made.guard))
+        elif _mode(self.connection, self.options) == "apply" and not is_at_rest(made, self.state):
             allowed = self.options.allow_mass_change
-            apply_plan(self.session, connection, made, report, self.state, allow_mass_change=allowed)
-
-    def _plan(self, connection: Connection, report: Report) -> Plan:
-        from pipelines.state.controls import Pilot
-
-        options = self.options
-        pilot = Pilot(options.limit, (options.only,) if options.only else ())
-        with self.planning:
-            started = time.monotonic()
-            with at_desk(self.session, connection, self.state) as desk:
-                made = push_planner(pilot, allow_mass_change=options.allow_mass_change)(desk)
-            report.rows += plan_rows(made, connection.name, time.monotonic() - started)
-        return made
+            apply_plan(self.session, self.connection, made, self.report, self.state, allow_mass_change=allowed)
 
 
 def plan_rows(made: Plan, name: str, seconds: float) -> list[Row]:

@@ -28,7 +28,7 @@ select
     case when p.golden_id is not null then 'pin' else l.connection end as source,
 from filled as f
 left join plan_pins as p on p.golden_id = f.golden_id and p.field = f.field
-left join plan_lineage as l on l.{{ singular }}_id = f.golden_id and l.field = f.field
+left join {{ lineage }} as l on l.{{ singular }}_id = f.golden_id and l.field = f.field
 where
     coalesce(p.value, f.new) is not null and coalesce(p.value, f.new) <> 'null'
     and coalesce(list_contains(f.words, coalesce(p.value, f.new)), true)

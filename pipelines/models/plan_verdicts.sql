@@ -49,7 +49,7 @@ told as (
     left join plan_echoes as e on e.record_key = d.record_key and e.field = d.field
     left join plan_holds as h
         on h.record_key = d.record_key and h.field = d.field and h.golden_value is not distinct from d.new
-    left join plan_lineage as l on l.{{ singular }}_id = d.golden_id and l.field = d.field
+    left join {{ lineage }} as l on l.{{ singular }}_id = d.golden_id and l.field = d.field
     left join taken as t on t.record_key = d.record_key and t.field = d.field
     left join edits on edits.record_key = d.record_key and edits.field = d.field
 )

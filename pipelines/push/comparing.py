@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import Generator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import duckdb
 from jinja2 import Environment
 
-from pipelines.push.scope import PushField
+from pipelines.push.together import SHELF, Wanted
 from pipelines.warehouse.build import exists, read_builds
-from pipelines.warehouse.models import MODELS, environment, ident, literal
+from pipelines.warehouse.models import MODELS, environment, literal
 
-KEPT = "plan_hashes_"
-NO_LINEAGE = "({}_id VARCHAR, field VARCHAR, connection VARCHAR, since TIMESTAMPTZ)"
+_HASHING = threading.Lock()
 
 
-def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]) -> None:
-    """Makes plan_differences, plan_verdicts and, where there are plan_creates, plan_created_fields."""
+def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]) -> Generator[Wanted, None, None]:
+    """Makes plan_differences, plan_verdicts and, where there are plan_creates, plan_created_fields.
+
+    Yields what it wants of the golden records, once; they lie on the shelf when it goes on.
+    """
     one, connection = context["singular"], literal(context["connection"])
     every = {
         "records": f"(SELECT rowid AS their_row, * FROM {context['staging']})",
@@ -31,69 +32,27 @@ def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]
     }
     _relate(context, every)
     context["hashes"] = _hashes(con, entity, context)
+    make(con, "plan_candidates", context)
     if context["has_references"]:
-        make(con, "plan_candidates", context)
         _pick(con, "plan_their_rows", context["staging"], "*", "their_row", "plan_candidates")
         records, owners = "plan_their_rows", "plan_candidates"
     else:
-        make(con, "plan_candidates", context)
         keys = f"{one}_id AS golden_id, record_key"
         _pick(con, "plan_owners", context["sources"], keys, "source_row", "plan_candidates")
         records, owners = "plan_candidates", "plan_owners"
-    ours = ", ".join([f"{one}_id", *(ident(field.name) for field in context["fields"])])
-    _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_candidates")
-    _relate(context, {"records": records, "owners": owners, "goldens": "plan_our_rows"})
+    wanted = Wanted(context["connection"], entity, one, context["fields"])
+    con.execute(
+        f"CREATE OR REPLACE TABLE {wanted.places} AS SELECT our_row FROM plan_candidates "
+        "UNION SELECT our_row FROM plan_creates"
+    )
+    yield wanted
+    _relate(context, {"records": records, "owners": owners, "goldens": wanted.rows})
+    context["lineage"] = wanted.lineage
     make(con, "plan_differences", context)
-    differing = {name for (name,) in con.execute("SELECT DISTINCT field FROM plan_differences").fetchall()}
-    _trace(con, context, [field for field in context["fields"] if field.name in differing])
     make(con, "plan_verdicts", context)
     context["creates"] = bool(con.execute("SELECT count(*) FROM plan_creates").fetchall()[0][0])
     if context["creates"]:
-        _pick(con, "plan_our_rows", context["golden"], ours, "our_row", "plan_creates")
-        _trace(con, context, context["fields"])
         make(con, "plan_created_fields", context)
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """Names of the tables that unify left of an entity."""
-
-    singular: str
-
-    def table(self, suffix: str) -> str:
-        """Such as unified.contact_sources."""
-        return f"unified.{self.singular}_{suffix}"
-
-
-def _trace(con: duckdb.DuckDBPyConnection, context: Mapping[str, Any], fields: Sequence[PushField]) -> None:
-    """Makes plan_lineage: where the values of some fields come from, of the golden records in plan_our_rows.
-
-    It is the query of the lineage view over these alone: of a million golden records the view would take longer than
-    all the rest of the plan.
-    """
-    one = context["singular"]
-    query = NO_LINEAGE.format(one)
-    if fields:
-        rules = [{"name": field.name, "is_list": field.is_list, "says": "", "there": ()} for field in fields]
-        golden = "(SELECT *, NULL AS source_count FROM plan_our_rows)"
-        names = {"plan": _Tables(one), "id": f"{one}_id", "golden": golden, "rules": rules}
-        query = f"AS {render('unify_lineage', names)}"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE plan_lineage {query}")
-
-
-@contextmanager
-def own_tables(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """In UTC; afterwards the plan's temporary tables are gone, but for the golden hashes."""
-    zone = con.execute("SELECT current_setting('TimeZone')").fetchall()[0][0]
-    con.execute("SET TimeZone = 'UTC'")
-    try:
-        yield
-    finally:
-        mine = "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, 'plan_')"
-        for (name,) in con.execute(mine).fetchall():
-            if not name.startswith(KEPT):
-                con.execute(f"DROP TABLE {name}")
-        con.execute(f"SET TimeZone = {literal(zone)}")
 
 
 def make(con: duckdb.DuckDBPyConnection, model: str, context: Mapping[str, Any]) -> None:
@@ -124,12 +83,13 @@ def _pick(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: str, r
 
 
 def _hashes(con: duckdb.DuckDBPyConnection, entity: str, context: Mapping[str, Any]) -> str:
-    """The golden records' hashes: kept for further plans on this connection as long as the golden table is the same."""
+    """The golden records' hashes: kept for further plans over this warehouse while the golden table is the same."""
     query = render("plan_hashes", context)
     built = read_builds(con).get(f"unified.{entity}") if exists(con, "meta.builds") else None
     if built is None or context["has_references"]:  # which references this CRM has changes with each CRM
         return f"({query})"
     told = f"{built.fingerprint}/{query}"
-    name = f"{KEPT}{hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()}"
-    con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} AS {query}")
+    name = f"{SHELF}.hashes_{hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()}"
+    with _HASHING:
+        con.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query}")
     return name

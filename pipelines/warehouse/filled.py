@@ -30,7 +30,7 @@ def filled(con: duckdb.DuckDBPyConnection, table: str, fields: Sequence[str]) ->
     """The number of living records in scope (RECORDS), and in how many of them each field has a value.
 
     Args:
-        table: such as staging.hubspot__contacts; counted here and now, where nobody kept its counts.
+        table: such as staging.north__contacts; counted here and now, where nobody kept its counts.
     """
     if exists(con, "meta.filled"):
         kept = con.execute(
