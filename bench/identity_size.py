@@ -8,6 +8,11 @@ and the identity itself. Afterwards one record in a hundred gets another's telep
 new, and unify runs again; the clusters it leaves are compared with those of a run that looks at everyone, with the
 model and the frequencies as they were. Splink's published settings run on the same records in a process of their own,
 which begins when mailboxes and telephones are in one writing and placeholders are NULL, as its documentation asks.
+
+The matching alone is measured once more, ours and Splink tuned for contacts, each in a process of its own: it begins
+with normalised columns (ours, for both; what normalising takes is said, too) and ends with clusters. Counting values,
+training or calibrating, finding pairs, weighing them and putting clusters together are part of it.
+
 Seconds are of the clock, CPU seconds of all threads: where other programs share the cores only the latter compare.
 """
 
@@ -34,8 +39,11 @@ from pipelines.connections.owner import Owner
 from pipelines.mapping.load import load_schemas
 from pipelines.state.database import State, open_state
 from pipelines.unify.clusters import find_clusters
+from pipelines.unify.identity import match as matching
+from pipelines.unify.identity.declaration import load_declaration
 from pipelines.unify.identity.evaluate import evaluate
-from pipelines.unify.identity.splink_settings import as_splink_asks, published_clusters
+from pipelines.unify.identity.records import make_records
+from pipelines.unify.identity.splink_settings import as_splink_asks, published_clusters, tuned_clusters
 from pipelines.unify.rules import Plan
 from pipelines.unify.run import unify
 from pipelines.unify.sources import Source
@@ -134,27 +142,56 @@ def quality(con: duckdb.DuckDBPyConnection, clusters: str) -> str:
     )
 
 
-def splink(file: Path, region: str) -> None:
+def published(con: duckdb.DuckDBPyConnection) -> None:
     """Splink's published settings on the same records."""
-    con = duckdb.connect(config={"memory_limit": "16GB", "threads": 2})
-    load(con, file, region)
     as_splink_asks(con, "people", "asked")
     line("Splink, published settings", lambda: published_clusters(con, "asked", "found"), lambda: quality(con, "found"))
 
 
-def beside_splink(options: argparse.Namespace, whole: Spent) -> None:
-    """Print Splink's line, from a process of its own, and how many times as long ours took."""
-    command = [sys.executable, __file__, str(options.file), "--only-splink", "--region", options.region]
+def tuned(con: duckdb.DuckDBPyConnection) -> None:
+    """Splink tuned for contacts, on normalised columns."""
+    make_records(con, "people")
+    line(
+        "matching alone: Splink tuned",
+        lambda: tuned_clusters(con, "identity_records", "found"),
+        lambda: quality(con, "found"),
+    )
+
+
+def alone(con: duckdb.DuckDBPyConnection) -> None:
+    """Our matching, on normalised columns."""
+    columns: list[set[str]] = []
+    line("normalising", lambda: columns.append(make_records(con, "people")))
+    matching.make_records = lambda *_: columns[0]  # type: ignore[assignment]
+    line(
+        "matching alone: ours",
+        lambda: matching.match(con, "people", load_declaration("contacts")),
+        lambda: quality(con, "unified.contact_clusters"),
+    )
+
+
+APART = {"splink": published, "tuned": tuned, "alone": alone}
+"""What runs in a process of its own."""
+
+
+def apart(options: argparse.Namespace, what: str) -> Spent | None:
+    """Print the lines of a process of its own; what its last step took, None where it was not done in time."""
+    command = [sys.executable, __file__, str(options.file), "--only", what, "--region", options.region]
     try:
         told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=SPLINK_MAY_TAKE).stdout
     except subprocess.TimeoutExpired:
-        print(f"Splink, published settings: not done after {SPLINK_MAY_TAKE} seconds")
-        return
+        print(f"{what}: not done after {SPLINK_MAY_TAKE} seconds")
+        return None
     print(told, end="")
-    seconds, cpu = (float(word) for word in told[WIDTH:].split()[:2])
-    print(
-        f"staged to golden / Splink: {whole.seconds / seconds:.2f} of the clock, {whole.cpu / cpu:.2f} of the CPU time"
-    )
+    seconds, cpu = (float(word) for word in told.splitlines()[-1][WIDTH:].split()[:2])
+    return Spent(seconds, cpu)
+
+
+def beside(what: str, ours: Spent | None, theirs: Spent | None) -> None:
+    """Print how many times as long ours took."""
+    if ours and theirs:
+        clock, cpu = ours.seconds / theirs.seconds, ours.cpu / theirs.cpu
+        print(f"{what}: {clock:.2f} of the clock, {cpu:.2f} of the CPU time")
 
 
 def fingerprint(con: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
@@ -208,10 +245,12 @@ def main() -> None:
     parser.add_argument("--changed", type=float, default=0.01, help="share of records; 0: only the first run")
     parser.add_argument("--region", default="US")
     parser.add_argument("--no-splink", action="store_true")
-    parser.add_argument("--only-splink", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=sorted(APART), help="one part, in this process")
     options = parser.parse_args()
-    if options.only_splink:
-        splink(options.file, options.region)
+    if options.only:
+        con = duckdb.connect(config={"memory_limit": "16GB", "threads": 2, "preserve_insertion_order": False})
+        load(con, options.file, options.region)
+        APART[options.only](con)
         return
     load_now = os.getloadavg()[0]
     print(f"{options.file.name}; {json.dumps({'cores': os.cpu_count(), 'other load': round(load_now, 1)})}")
@@ -221,7 +260,8 @@ def main() -> None:
         with open_warehouse(owner) as con, open_state(owner) as state:
             whole, is_equal = ours(con, state, options)
     if not options.no_splink:
-        beside_splink(options, whole)
+        beside("staged to golden / Splink published", whole, apart(options, "splink"))
+        beside("matching alone / Splink tuned", apart(options, "alone"), apart(options, "tuned"))
     sys.exit(0 if is_equal else 1)
 
 

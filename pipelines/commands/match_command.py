@@ -164,9 +164,13 @@ def show(golden_id: Record, owner: OwnerName = None, data_dir: DataDir = None, a
     came = f" (was {found.redirected_from})" if found.redirected_from else ""
     print(f"{found.entity} {found.golden_id}{came}: {', '.join(key for key, _, _ in found.sources)}")
     for field in found.fields:
-        print(f"{field.field:<18} {field.value}  [{_source(field)}since {_moment(field.since)}, {field.rule}]")
+        print(f"{field.field:<18} {_value(field)}  [{_source(field)}since {_moment(field.since)}, {field.rule}]")
         for other in field.rejected:
-            print(f"{'':<18}   not {other.value}  [{other.connection}:{other.source_id}: {other.because}]")
+            print(f"{'':<18}   not {_value(other)}  [{other.connection}:{other.source_id}: {other.because}]")
+
+
+def _value(one: Any) -> str:
+    return f"{one.called} ({one.value})" if one.called else str(one.value)
 
 
 def _source(field: Any) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
 
 from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.unify.called import called, golden_ids, keys_of
 from pipelines.unify.rules import Plan, plan_of
 from pipelines.unify.sources import Source
 from pipelines.unify.sql import existing, render
@@ -16,18 +17,23 @@ from pipelines.unify.sql import existing, render
 
 @dataclass(frozen=True)
 class Rejected:
-    """A value that a source says and that does not hold, or holds from another source."""
+    """A value that a source says and that does not hold, or holds from another source; `called` as in `ShownField`."""
 
     value: str
     connection: str
     source_id: str
     since: datetime | None
     because: str
+    called: str | None = None
 
 
 @dataclass(frozen=True)
 class ShownField:
-    """A field of a golden record. Values are text, lists JSON; `connection` is None where no one source said it."""
+    """A field of a golden record. Values are text, lists JSON; `connection` is None where no one source said it.
+
+    Attributes:
+        called: of a reference, what a person calls the records it leads to.
+    """
 
     field: str
     value: str
@@ -36,6 +42,7 @@ class ShownField:
     since: datetime | None
     rule: str
     rejected: tuple[Rejected, ...]
+    called: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,9 @@ def show(
             sources = _sources(con, plan, lives_as)
             if sources:
                 came_from = golden_id if lives_as != golden_id else None
-                return Shown(plan.entity, lives_as, came_from, sources, _fields(con, plan, lives_as))
+                fields = _fields(con, plan, lives_as)
+                fields = tuple(_named(con, schemas, plan, field) for field in fields)
+                return Shown(plan.entity, lives_as, came_from, sources, fields)
     return None
 
 
@@ -100,3 +109,29 @@ def _fields(con: duckdb.DuckDBPyConnection, plan: Plan, golden_id: str) -> tuple
         for field, value, connection, source_id, since, rule in con.execute(query, [golden_id]).fetchall()
     }
     return tuple(holds[rule.name] for rule in plan.rules if rule.name in holds)
+
+
+def _named(
+    con: duckdb.DuckDBPyConnection, schemas: Mapping[str, CanonicalEntity], plan: Plan, field: ShownField
+) -> ShownField:
+    """The field with what its references are called; a record of the golden one that holds says the same."""
+    rule = next(rule for rule in plan.rules if rule.name == field.field)
+    if rule.to is None or rule.to not in schemas:
+        return field
+    values = [field.value, *(other.value for other in field.rejected)]
+    keys = {key for value in values for key in keys_of(rule, value)}
+    names = called(con, schemas, rule.to, keys)
+    golden = golden_ids(con, plan_of(schemas[rule.to], ()), keys)
+
+    def text(value: str) -> str | None:
+        return "; ".join(names[key] for key in keys_of(rule, value) if key in names) or None
+
+    rejected = tuple(
+        replace(
+            other,
+            called=text(other.value),
+            because="says the same" if golden.get(other.value) == field.value else other.because,
+        )
+        for other in field.rejected
+    )
+    return replace(field, called=text(field.value), rejected=rejected)

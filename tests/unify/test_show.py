@@ -78,3 +78,29 @@ def test_an_id_that_was_merged_shows_where_it_went(world: Any, contact: Any) -> 
 def test_an_unknown_id_shows_nothing(world: Any) -> None:
     world.unify()
     assert show(world.con, world.schemas, "c_nobody") is None
+
+
+def test_an_owner_is_called_by_name_and_the_same_one_elsewhere_is_not_another(
+    tmp_path: Path, contact: Any, helper: Any
+) -> None:
+    """A CRM's own key explains nothing to a person; two CRMs' keys of one user are one owner."""
+    schemas = helper.only("contacts", "nickname", "owner_id") | helper.only("users", "name", "email")
+    world = helper.World(tmp_path, schemas, helper.by("nickname"))
+    users = [
+        contact("a:u1", name="Mia Chen", email="mia@office.com"),
+        contact("b:u7", name="Mia Chen", email="mia@office.com"),
+        contact("c:u9", name="Tom Hale", email="tom@office.com"),
+    ]
+    world.stage("users", users)
+    owned = [("a:1", "a:u1", 3), ("b:1", "b:u7", 2), ("c:1", "c:u9", 1)]
+    world.stage("contacts", [contact(key, nickname="ann", owner_id=user, at=at) for key, user, at in owned])
+    world.unify()
+    shown = show(world.con, world.schemas, world.ids()["a:1"])
+    assert shown is not None
+    (owner,) = [field for field in shown.fields if field.field == "owner_id"]
+    assert owner.called == "Mia Chen, mia@office.com"
+    assert [(other.value, other.called, other.because) for other in owner.rejected] == [
+        ("b:u7", "Mia Chen, mia@office.com", "says the same"),
+        ("c:u9", "Tom Hale, tom@office.com", "older"),
+    ]
+    world.close()

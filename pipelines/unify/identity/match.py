@@ -103,10 +103,8 @@ def match(
     if model is None or model.population is None:
         fitted = calibrate(con, declaration, model or load_model(), known=tables.known, population=population)
         model = fitted.model_copy(update={"caps": caps})
-    pairs = _score(con, declaration, model, tables.known)
-    con.execute(f"create or replace table {tables.matches} as from identity_edges")
-    _cluster(con, declaration, model, tables, answers, near=tables.known)
-    con.execute(f"create or replace table {tables.clusters} as from identity_clusters")
+    pairs = _score(con, declaration, model, tables.known, tables.matches)
+    _cluster(con, declaration, model, tables, answers, tables.clusters, near=tables.known)
     _drop(con)
     return MatchSummary(pairs, model, tables)
 
@@ -122,9 +120,11 @@ def _match_changed(
 ) -> MatchSummary:
     pair_again(con, records, declaration, model, tables, changed)
     gather(con, tables)
-    pairs = _score(con, declaration, model, "identity_near")
+    pairs = _score(con, declaration, model, "identity_near", "identity_edges")
     widen(con, tables)
-    _cluster(con, declaration, model, tables, answers, near="identity_near", scope="identity_scope")
+    _cluster(
+        con, declaration, model, tables, answers, "identity_clusters", near="identity_near", scope="identity_scope"
+    )
     keep_unchanged(con, tables)
     con.execute(
         f"""create or replace temp table looked_at as
@@ -146,12 +146,16 @@ def review_bits(declaration: IdentityDeclaration, model: Model) -> float:
     return min(declared, match_bits(declaration, model))
 
 
-def _score(con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, known: str) -> int:
+def _score(
+    con: duckdb.DuckDBPyConnection, declaration: IdentityDeclaration, model: Model, known: str, edges: str
+) -> int:
+    """Make the table `edges` from `identity_pairs`; how many pairs there were."""
     asked = review_bits(declaration, model)
     make_scores(con, "identity_scores", "identity_pairs", declaration, model, known=known, floor=asked)
     build(
         con,
         "identity_edges",
+        table=edges,
         known=known,
         comparisons=declaration.comparisons,
         match_bits=match_bits(declaration, model),
@@ -169,11 +173,12 @@ def _cluster(
     model: Model,
     tables: Tables,
     answers: str | None,
+    clusters: str,
     *,
     near: str,
     scope: str | None = None,
 ) -> None:
-    """Fill `identity_clusters`, for the records of `scope` (rid) or all; `near` has their comparable records."""
+    """Make the table `clusters`, for the records of `scope` (rid) or all; `near` has their comparable records."""
     make_answers(con, answers, near, scope)
     within = f"semi join {scope} as x on x.rid = s.a semi join {scope} as y on y.rid = s.b" if scope else ""
     con.execute(
@@ -193,7 +198,7 @@ def _cluster(
         matches=tables.matches,
         match_bits=match_bits(declaration, model),
     )
-    build(con, "identity_clusters", known=near, matches=tables.matches, scope=scope)
+    build(con, "identity_clusters", table=clusters, known=near, matches=tables.matches, scope=scope)
 
 
 def _drop(con: duckdb.DuckDBPyConnection) -> None:
