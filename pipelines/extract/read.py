@@ -13,6 +13,7 @@ from pipelines.extract import deletions, files, tables
 from pipelines.extract.beside import BesideRead
 from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Versions
+from pipelines.extract.own_fields import with_own_fields
 from pipelines.extract.pages import Current, Intake, Layout, Tally
 from pipelines.extract.request import is_filtered
 from pipelines.extract.source import Page
@@ -46,9 +47,10 @@ class _Reader:
     """The state of one read."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.entity = job, job.entity
         self.started = time.monotonic()
         job.wire.purpose.name = job.name
+        job.entity, unasked = with_own_fields(job)
+        self.job, self.entity = job, job.entity
         self.shape = extract_fingerprint(job.connection.mapping, job.name)
         old = job.last.get("bookmark") if job.last.get("shape") == self.shape else None
         self.old_bookmark: str | None = old
@@ -67,7 +69,7 @@ class _Reader:
         self.intake.completed = self.beside.complete if self.beside is not None else None
         self.list = WindowedRead(job, self.bookmark, self._take_page, self.intake.served)
         self.rejected: list[tuple[str, str]] = []
-        self.warnings: list[str] = []
+        self.warnings: list[str] = [unasked] if unasked else []
         self.pages = self.taken = 0
 
     def close(self) -> None:

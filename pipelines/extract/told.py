@@ -17,6 +17,7 @@ from pipelines.connections.connection import Connection
 from pipelines.extract import deletions, raw
 from pipelines.extract.job import EntityRead, Job, Outcome
 from pipelines.extract.load import Folder, Versions, finish_pending, load
+from pipelines.extract.own_fields import with_own_fields
 from pipelines.extract.pages import Current, Intake, Layout
 from pipelines.extract.run import Loader, keep
 from pipelines.wire.accounts import limiter_for
@@ -135,6 +136,8 @@ class _Taking:
         if self.job.entity.get is None:
             self.found.missing += ids
             return []
+        if ids:
+            self.job.entity, _ = with_own_fields(self.job)
         return deletions.ask(self.job, intake, ids, self.found)
 
     def _news(self) -> list[tuple[Any, int]]:

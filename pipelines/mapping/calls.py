@@ -53,6 +53,18 @@ class Upsert(Batch):
         return self.by == EXTERNAL_ID
 
 
+class OwnFields(Strict):
+    """An office's own fields: where a CRM sends only what it is asked for, its list of fields tells what else there is.
+
+    They are asked for with those that the mapping names, and stand in `custom`.
+    """
+
+    request: Request = Field(description="Its data_selector: the list of fields")
+    name: Path = Field("name", description="In a field: its name, as `{fields}` takes it")
+    when: dict[Path, list[Any]] = Field(default_factory=dict, description="In a field: what makes it one of these")
+    most: int = Field(300, gt=0, description="Fields that a call may ask for, those of the mapping included")
+
+
 class Beside(Strict):
     """Values that a list of records leaves out, such as relations: read by batches of ids, put into the records."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.mapping.calls import EXTERNAL_ID, Batch, Beside, Find, Link, LookUp, Request, Upsert, Word
+from pipelines.mapping.calls import EXTERNAL_ID, Batch, Beside, Find, Link, LookUp, OwnFields, Request, Upsert, Word
 from pipelines.mapping.field_mapping import FieldMapping
 from pipelines.mapping.view import View, ViewColumn
 from pipelines.mapping.webhook import Webhook
@@ -18,8 +18,8 @@ from pipelines.mapping.words import Choice, FirstOf, Path, Seconds, Strict, as_t
 
 __all__ = [
     "EXTERNAL_ID", "Batch", "Beside", "Choice", "Connection", "Deleted", "Entity", "Extract", "FieldMapping", "Find",
-    "FirstOf", "Incremental", "Instead", "Limit", "Link", "LookUp", "Mapping", "Path", "Push", "Request", "Seconds",
-    "Strict", "Upsert", "View", "ViewColumn", "Webhook", "Windows", "Word", "as_text", "places",
+    "FirstOf", "Incremental", "Instead", "Limit", "Link", "LookUp", "Mapping", "OwnFields", "Path", "Push", "Request",
+    "Seconds", "Strict", "Upsert", "View", "ViewColumn", "Webhook", "Windows", "Word", "as_text", "places",
 ]  # fmt: skip
 
 
@@ -140,6 +140,7 @@ class Extract(Strict):
         "without it",
     )
     also_fields: list[str] = Field(default_factory=list, description="More names for `{fields}`")
+    own_fields: OwnFields | None = Field(None, description="More names for `{fields}`: those the CRM says it has")
     beside: Beside | None = Field(None, description="What the list leaves out, read by calls of its own")
 
 
