@@ -49,9 +49,7 @@ def state(office: Office, query: str) -> list[tuple[Any, ...]]:
 
 
 def test_each_entity_is_created(office: Office) -> None:
-    made = state(
-        office, "select connection, entity from intents where action = 'create' and status = 'done'"
-    )
+    made = state(office, "select connection, entity from intents where action = 'create' and status = 'done'")
     found = {crm: {entity for name, entity in made if name == crm} for crm in CRMS}
     assert {crm: wanted - found[crm] for crm, wanted in CREATED.items() if wanted - found[crm]} == {}
 
