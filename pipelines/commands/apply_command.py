@@ -34,6 +34,8 @@ def apply(
 
     pilot = Pilot(limit, (only,) if only else ())
     try:
+        if plan and pilot != Pilot():
+            raise PlanError("--plan applies exactly what was saved: --limit and --only belong to crosswalk plan --out")
         saved = load_plan(plan) if plan else None
         planner = (
             (lambda _: saved)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipelines.commands.exits import Exit
 
 if TYPE_CHECKING:
     from pipelines.push.planned import Plan
@@ -30,15 +33,23 @@ class Shape:
 
 
 def present(made: Plan, shape: Shape) -> None:
-    """Prints the plan, and writes the files that were asked for."""
+    """Prints the plan, and writes the files that were asked for.
+
+    Raises:
+        typer.Exit: a file cannot be written; standard error says which.
+    """
     from pipelines.push import report
 
-    if shape.out:
-        made.save(shape.out)
-    if shape.html:
-        shape.html.write_text(report.as_html(made), encoding="utf-8")
-    if shape.csv:
-        shape.csv.write_text(report.as_csv(made), encoding="utf-8")
+    try:
+        if shape.out:
+            made.save(shape.out)
+        if shape.html:
+            shape.html.write_text(report.as_html(made), encoding="utf-8")
+        if shape.csv:
+            shape.csv.write_text(report.as_csv(made), encoding="utf-8")
+    except OSError as problem:
+        print(f"the plan cannot be written: {problem}", file=sys.stderr)
+        raise typer.Exit(Exit.WRONG_SETTINGS) from None
     if shape.as_json:
         print(json.dumps(report.as_json(made, with_details=shape.details), default=str))
     else:

@@ -111,7 +111,8 @@ class Plan:
 
     def save(self, path: Path) -> None:
         """Writes the plan for `load_plan`."""
-        path.write_text(json.dumps(self.to_json()), encoding="utf-8")
+        told = self.to_json()
+        path.write_text(json.dumps({**told, "seal": _seal(told)}), encoding="utf-8")
 
 
 def load_plan(path: Path) -> Plan:
@@ -126,9 +127,11 @@ def load_plan(path: Path) -> Plan:
         raise PlanError(f"{path.name} is no saved plan: {problem}") from problem
     if not isinstance(saved, dict) or saved.pop("format", None) != FORMAT:
         raise PlanError(f"{path.name} is no plan of this version: make it anew with crosswalk plan --out")
-    plan_id = saved.pop("plan_id", None)
+    if saved.pop("seal", None) != _seal({"format": FORMAT, **saved}):
+        raise PlanError(f"{path.name} was changed since it was saved: make it anew with crosswalk plan --out")
+    saved.pop("plan_id")
     try:
-        plan = Plan(
+        return Plan(
             **{
                 **saved,
                 "rows": _table(saved["rows"], ROWS),
@@ -140,9 +143,11 @@ def load_plan(path: Path) -> Plan:
         )
     except (KeyError, TypeError, pa.ArrowException) as problem:
         raise PlanError(f"{path.name} is no whole plan: {problem}") from problem
-    if plan.plan_id != plan_id:
-        raise PlanError(f"{path.name} was changed since it was saved: make it anew with crosswalk plan --out")
-    return plan
+
+
+def _seal(told: Mapping[str, Any]) -> str:
+    """Hash of all of a saved plan but the seal: what guards it and what it was read from count as much as its rows."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _columns(table: pa.Table) -> dict[str, list[Any]]:

@@ -7,9 +7,11 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from html import escape
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.push.planned import WRITES, Plan
@@ -129,8 +131,10 @@ def as_csv(plan: Plan) -> str:
 
 def as_html(plan: Plan) -> str:
     """One page without scripts or outside resources; the first HTML_ROWS fields, those that are written first."""
-    shown = sorted(details(plan), key=lambda row: row["action"] not in WRITES)
-    more = len(shown) - HTML_ROWS
+    written = pc.is_in(plan.rows["action"], pa.array(WRITES))
+    ordered = pa.concat_tables([plan.rows.filter(written), plan.rows.filter(pc.invert(written))])
+    shown = details(replace(plan, rows=ordered.slice(0, HTML_ROWS)))
+    more = plan.rows.num_rows - HTML_ROWS
     body = [
         f"<h1>{escape(headline(plan))}</h1>",
         f"<p class=sub>owner {escape(plan.owner)}, made {escape(plan.made_at)}, plan {plan.plan_id}</p>",
@@ -143,7 +147,7 @@ def as_html(plan: Plan) -> str:
         "<h2>Why</h2>",
         _table(["entity", "action", "why", "fields"], [list(row) for row in reasons(plan)]),
         "<h2>Field by field</h2>",
-        _table(list(SHOWN), [[row[name] for name in SHOWN] for row in shown[:HTML_ROWS]]),
+        _table(list(SHOWN), [[row[name] for name in SHOWN] for row in shown]),
         f"<p>and {more} more</p>" if more > 0 else "",
     ]
     title = escape(f"{plan.connection}: plan")

@@ -72,7 +72,7 @@ def typed(place: Place, capsys: pytest.CaptureFixture[str]) -> Typed:
 
 
 def test_a_plan_in_every_shape_and_not_a_byte_is_changed(place: Place, typed: Typed, tmp_path: Path) -> None:
-    before = place.state.read_bytes()
+    before = contents(place)
     files = {name: tmp_path / f"plan.{name}" for name in ("html", "csv", "out")}
     code, out, _ = typed("plan", "brivity", *(word for name, path in files.items() for word in (f"--{name}", path)))
     assert code == 0
@@ -90,7 +90,34 @@ def test_a_plan_in_every_shape_and_not_a_byte_is_changed(place: Place, typed: Ty
     assert page.startswith("<!doctype html>")
     assert "http" not in page.replace("http-equiv", "")  # nothing is fetched from elsewhere
     assert json.loads(files["out"].read_text())["plan_id"]
-    assert place.state.read_bytes() == before
+    assert contents(place) == before
+
+
+def contents(place: Place) -> dict[Path, bytes]:
+    """All files of the owner but those of locks, which say who is at work."""
+    root = place.data / place.owner
+    return {
+        path.relative_to(root): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and "locks" not in path.parts
+    }
+
+
+def test_a_plan_that_cannot_be_written_is_said_in_one_line(typed: Typed, tmp_path: Path) -> None:
+    for word in ("--out", "--html", "--csv"):
+        code, out, err = typed("plan", "brivity", word, tmp_path / "nowhere" / "plan")
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1].startswith("the plan cannot be written: ")
+
+
+def test_a_saved_plan_takes_no_pilot(typed: Typed, tmp_path: Path) -> None:
+    saved = tmp_path / "plan.json"
+    assert typed("plan", "brivity", "--limit", "1", "--out", saved)[0] == 0
+    code, _, err = typed("apply", "brivity", "--plan", saved, "--limit", "2")
+    assert code == 2
+    assert "--plan applies exactly what was saved" in err
+    code, _, err = typed("apply", "hubspot", "--plan", saved)
+    assert code == 2
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "run"])

@@ -131,6 +131,10 @@ def test_a_plan_is_saved_and_loaded_as_it_was(warehouse: Any, planned: Any, tmp_
     path.write_text(path.read_text().replace("B\\u00f6", "Evil"))
     with pytest.raises(PlanError, match="changed since it was saved"):
         load_plan(path)
+    made.save(path)
+    path.write_text(path.read_text().replace('"guard": []', '"guard": ["too much"]'))
+    with pytest.raises(PlanError, match="changed since it was saved"):
+        load_plan(path)
     path.write_text("{}")
     with pytest.raises(PlanError, match="no plan of this version"):
         load_plan(path)
