@@ -35,7 +35,7 @@ CHUNK = 400
 BATCHES = 10
 """Batches that share it, where the CRM takes batches: what a transaction costs is spread over a thousand records."""
 CHUNKS_AT_ONCE = 3
-COLLECT_AFTER = 20_000
+COLLECT_AFTER = 100_000
 """Objects that come before the collector of garbage looks at them."""
 
 

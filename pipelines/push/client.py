@@ -36,6 +36,7 @@ from pipelines.wire.throttle import is_throttled, retry_after
 TRIES = 5
 THROTTLED_TRIES = 20
 CREDENTIALS_SECONDS = 1.0
+SENT_ALONG = {"User-Agent": "crosswalk", "Accept-Encoding": "gzip, deflate"}
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -82,10 +83,8 @@ class Client:
         self._login = asyncio.Lock()
         self._places = asyncio.Semaphore(connection.wire.concurrency)
         self._lines: defaultdict[tuple[int, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._http = httpx.AsyncClient(
-            transport=transport or Network(_trusted(), connection.wire.concurrency), trust_env=False,
-            timeout=httpx.Timeout(connection.wire.timeout, pool=None), follow_redirects=False,
-        )  # fmt: skip
+        self._network = transport or Network(_trusted(), connection.wire.concurrency)
+        self._extensions = {"timeout": httpx.Timeout(connection.wire.timeout, pool=None).as_dict()}
 
     async def __aenter__(self) -> Client:
         if isinstance(self._auth, OAuth2):
@@ -97,7 +96,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._network.aclose()
 
     async def send(self, call: Call, what: str, *, repeatable: bool = True, tries: int = TRIES) -> Answer:
         """Makes a call.
@@ -168,9 +167,10 @@ class Client:
         headers, base_url = await self._signed()
         url = call.path if "://" in call.path else "/".join(filter(None, (base_url.rstrip("/"), call.path.lstrip("/"))))
         params = {**call.params, **(self._auth.params if self._auth else {})}
-        request = self._http.build_request(
+        request = httpx.Request(
             call.method, url, params=params or None, content=None if call.body is None else _json(call.body),
-            headers={**self._connection.wire.headers, **_typed(call), **call.headers, **headers},
+            headers={**SENT_ALONG, **self._connection.wire.headers, **_typed(call), **call.headers, **headers},
+            extensions=self._extensions,
         )  # fmt: skip
         try:
             return await self._within_limits(request), headers.get("Authorization", "")
@@ -186,12 +186,25 @@ class Client:
         sent, is_good = await self._counted(request), False
         self.calls += 1
         try:
-            response = await self._http.send(request)
+            response = await self._answer(request)
             is_good = response.status_code < 400
             return response
         finally:
             self._limiter.answered(sent, is_typical=is_good)
             self._places.release()
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._network.handle_async_request(request)
+            response.request = request
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        except httpx.RequestError as problem:
+            problem.request = request
+            raise
+        return response
 
     async def _counted(self, request: httpx.Request) -> Sent:
         """Waits for a place among the calls in flight (httpx's own queue takes time that grows with its square) and for

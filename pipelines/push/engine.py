@@ -132,7 +132,7 @@ class Engine:
         if action in {"create", "unlink"}:
             return {}
         try:
-            return await stale_units(room.reading, units, lambda unit: _is_plain(room, unit))
+            return await stale_units(room.reading, units, _tells_plain(room))
         except CrmError as problem:
             return {place: room.sender.refused(problem, unit.source_id) for place, unit in enumerate(units)}
 
@@ -201,11 +201,15 @@ class Engine:
         return await (room.creator.create(units) if action == "create" else room.sender.send(units))
 
 
-def _is_plain(room: Room, unit: Unit) -> bool:
-    """Whether the update can be made without the record as it is now."""
+def _tells_plain(room: Room) -> Callable[[Unit], bool]:
+    """Tells whether an update can be made without the record as it is now."""
     looked_up = {name for one in room.look_ups.all.values() for name in one.fields}
-    is_update = unit.intent.action == "update" and not unit.holds
-    return is_update and looked_up.isdisjoint(unit.values) and room.writer.is_plain(unit.values)
+
+    def is_plain(unit: Unit) -> bool:
+        is_update = unit.intent.action == "update" and not unit.holds
+        return is_update and looked_up.isdisjoint(unit.values) and room.writer.is_plain(unit.values)
+
+    return is_plain
 
 
 def _held_back(room: Room, units: Sequence[Unit]) -> dict[int, Result]:

@@ -6,16 +6,18 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.push.write import values_of
 from pipelines.state.intents import Change, Intent
 
 MICROSECONDS = 1_000_000
+RECORDS = 1_000
+"""Records that leave Arrow at once."""
 
 
 @dataclass(slots=True)
@@ -75,49 +77,68 @@ class Result(NamedTuple):
     is_written: bool = False
 
 
-class _Row(NamedTuple):
-    """What of a plan's row goes into a unit; moments in microseconds."""
+class _Record(NamedTuple):
+    """What a plan's rows say of a record as a whole; moments in microseconds."""
 
     golden_id: str
     record_key: str | None
     source_id: str | None
+    modified_at: int | None
+    fingerprint: str
+    attempt: int
+
+
+class _Field(NamedTuple):
+    """What a plan's row says of a field."""
+
     field: str | None
     old: str | None
     new: str | None
     since: int | None
-    modified_at: int | None
-    fingerprint: str
-    attempt: int
     golden: str | None
 
 
 def units_of(rows: pa.Table, run_id: str) -> Iterator[Unit]:
     """The units of a plan's rows, which are of one entity and action and stand record by record.
 
-    The rows leave Arrow column by column: a dictionary for each would take longer than all the rest of a push.
+    The rows leave Arrow column by column, and what all rows of a record say alike leaves it once: a dictionary for each
+    row would take longer than all the rest of a push.
     """
     if rows.num_rows == 0:
         return
     what = tuple(rows[name][0].as_py() for name in ("connection", "entity", "action"))
     prefix = f"{run_id}-{secrets.token_hex(8)}"
-    for number, (_, group) in enumerate(groupby(_rows(rows), key=itemgetter(0, 1))):
-        yield _unit(list(group), run_id, f"{prefix}-{number:x}", what)
+    starts = [*_starts(rows), rows.num_rows]
+    for first in range(0, len(starts) - 1, RECORDS):
+        some = starts[first : first + RECORDS + 1]
+        records = map(_Record._make, _tuples(rows.select(_Record._fields).take(some[:-1])))
+        fields = list(map(_Field._make, _tuples(rows.select(_Field._fields).slice(some[0], some[-1] - some[0]))))
+        for number, (record, (start, end)) in enumerate(zip(records, pairwise(some), strict=True), first):
+            yield _unit(record, fields[start - some[0] : end - some[0]], run_id, f"{prefix}-{number:x}", what)
 
 
-def _rows(rows: pa.Table) -> Iterator[_Row]:
-    for batch in rows.select(list(_Row._fields)).to_batches(max_chunksize=3_000):
-        plain = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in batch.columns)
-        yield from map(_Row._make, zip(*(column.to_pylist() for column in plain), strict=True))
+def _starts(rows: pa.Table) -> list[int]:
+    """The places of the rows at which another record begins."""
+    same = pa.array([False])
+    for name in ("golden_id", "record_key"):
+        texts = rows[name].combine_chunks().fill_null("")
+        alike = pc.equal(texts[1:], texts[:-1])
+        same = alike if name == "golden_id" else pc.and_(same, alike)
+    return [0, *(place + 1 for place in pc.indices_nonzero(pc.invert(same)).to_pylist())]
 
 
-def _unit(rows: list[_Row], run_id: str, name: str, what: tuple[str, str, str]) -> Unit:
-    first = rows[0]
+def _tuples(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    plain = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in rows.columns)
+    return zip(*(column.to_pylist() for column in plain), strict=True)
+
+
+def _unit(record: _Record, rows: list[_Field], run_id: str, name: str, what: tuple[str, str, str]) -> Unit:
     changes = tuple([Change(row.field, row.old, row.new, row.since) for row in rows if row.field])
     intent = Intent(
-        name, run_id, *what, first.golden_id, first.record_key, changes, first.fingerprint, first.attempt,
+        name, run_id, *what, record.golden_id, record.record_key, changes, record.fingerprint, record.attempt,
     )  # fmt: skip
     held = {row.field: row.golden for row in rows if row.field and row.golden is not None}
-    return Unit(intent, first.source_id, first.modified_at, holds=held)
+    return Unit(intent, record.source_id, record.modified_at, holds=held)
 
 
 def micros(moment: Any) -> int | None:

@@ -51,7 +51,7 @@ def conflict(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -
 def _run(connection: sa.Connection, head: str, rows: Iterable[Sequence[Any]], width: int, tail: str = "") -> None:
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     one = f"({', '.join([mark] * width)})"
-    left = [tuple(row) for row in rows]
+    left = list(rows)
     if connection.dialect.name == "sqlite":
         # the driver gives its thread's turn away at every statement, and may wait long for the next one
         block = f"{head} VALUES {', '.join([one] * BLOCK)}{tail}"
@@ -60,7 +60,7 @@ def _run(connection: sa.Connection, head: str, rows: Iterable[Sequence[Any]], wi
             connection.exec_driver_sql(block, tuple(chain.from_iterable(left[start : start + BLOCK])))
         left = left[whole:]
     if left:
-        connection.exec_driver_sql(f"{head} VALUES {one}{tail}", left)
+        connection.exec_driver_sql(f"{head} VALUES {one}{tail}", [tuple(row) for row in left])
 
 
 def _list(connection: sa.Connection, names: Sequence[str]) -> str:
