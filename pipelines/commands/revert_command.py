@@ -68,7 +68,9 @@ def revert(
                 codes.append(code)
             else:
                 with open_desk(one, data_dir=data_dir, sandbox=is_sandbox, owner=of_owner, quiet=as_json) as desk:
-                    present(back(desk), Shape(details, html, csv, out, as_json))
+                    made = back(desk)
+                present(made, Shape(details, html, csv, out, as_json))
+                codes += [Exit.GUARDED] if made.guard and not allow_mass_change else []
         if not written:
             print(f"run {run_id} wrote nothing to any CRM")
     except Stop as stopped:

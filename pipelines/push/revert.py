@@ -17,6 +17,7 @@ import pyarrow as pa
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.push.deletions import can_delete
+from pipelines.push.guards import too_many_deletions
 from pipelines.push.planned import REFERENCES, ROWS, WRITES, Plan
 from pipelines.push.units import same_json
 from pipelines.state import ledger, runs
@@ -64,6 +65,7 @@ def revert(
                 counts[entity] = _counts(found)
     return Plan(
         connection.name, connection.owner.name, _table(rows), REFERENCES.empty_table(), counts, kind="revert",
+        guard=() if connection.is_sandbox else tuple(too_many_deletions(connection, counts)),
         run_id=run_id, made_at=datetime.now(UTC).isoformat(),
         notes=() if lines else (f"run {run_id} wrote nothing to {connection.name}",),
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.push.apply import Applied, apply
+from pipelines.push.apply import Applied, GuardTripped, apply
 from pipelines.push.plan import plan
 from pipelines.push.planned import Plan
 from pipelines.push.revert import UnknownRunError, revert
@@ -133,6 +133,21 @@ def test_created_records_are_archived_only_when_asked(bench: Bench, connect: Any
     assert bench.crm.records["contacts"] == {}
     bench.read(connection)
     assert bench.planned(connection).is_empty  # what was deleted there is not created again
+
+
+def test_more_than_a_few_archived_records_are_a_guard(bench: Bench, connect: Any) -> None:
+    connection = connect(create="all", max_deletions=1)
+    for number in ("1", "2"):
+        bench.warehouse.record(f"g{number}", "south", "contacts", number, email=f"{number}@x.org")
+        bench.warehouse.golden("contacts", f"g{number}", email=f"{number}@x.org")
+    bench.apply(bench.planned(connection), connection, "r1")
+    bench.read(connection)
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas, archive_created=True)
+    assert made.guard == ("contacts: 2 records would be deleted (1 may)",)
+    with pytest.raises(GuardTripped):
+        bench.apply(made, connection, "r2")
+    assert len(bench.crm.records["contacts"]) == 2
+    assert revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas).guard == ()
 
 
 def test_a_run_that_wrote_nothing_says_so(bench: Bench, connect: Any) -> None:
