@@ -123,7 +123,8 @@ def test_a_whole_read_finds_nothing_more(days: dict[str, Day], crm: str) -> None
 
 @pytest.mark.parametrize("crm", WAYS)
 def test_no_call_but_those_that_the_mapping_asks_for(days: dict[str, Day], project_root: Path, crm: str) -> None:
-    """Few records, so one page of each list and each feed; relations of what the list showed, and of all others; a GET
+    """Few records, so one page of each list and each feed, one list of fields; relations of what the list
+    showed, and of all others; a GET
     where a missing record is to be confirmed. What is refused for a token that expired in the night comes again.
     """
     day, logins, expected = days[crm], 0, 0
@@ -134,7 +135,7 @@ def test_no_call_but_those_that_the_mapping_asks_for(days: dict[str, Day], proje
             has_feed = block.deleted is not None and block.deleted.feed is not None
             has_relations = block.extract.beside is not None
             shown = has_relations and bool(day.came_in[name, entity])
-            expected += 1 + has_feed + has_relations + shown
+            expected += 1 + has_feed + has_relations + shown + (block.extract.own_fields is not None)
     expected += WAYS[crm].is_whole and day.seen.deleted
     good = [call for call in day.calls if call["status"] != 401]
     tokens = sum(call["count"] for call in good if "oauth" in call["path"])
