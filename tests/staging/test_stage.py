@@ -16,6 +16,7 @@ from pipelines.connections.owner import Owner
 from pipelines.mapping.load import load_schemas
 from pipelines.staging.stage import StagingError, stage
 from pipelines.warehouse.build import read_builds
+from pipelines.warehouse.filled import RECORDS, filled
 
 PEOPLE = {
     "contacts": schema(name="text", email="email", amount="money", currency="text", status="text", owner_id="text")
@@ -176,9 +177,15 @@ def test_only_records_with_new_versions_are_staged_anew(con: duckdb.DuckDBPyConn
     counts = stage(con, connection, PEOPLE)[0]
     assert (counts.rebuilt, counts.reason, counts.staged, counts.rejected_values) == (2, "2 records changed", 11, 9)
     assert staged(con, source_id="3")[0]["name"] == "new"
+    assert kept_counts(con) == {RECORDS: 11, "name": 10, "email": 0}
     log(owner, "crm", "contacts", [Version("4", {"Name": "the rest of the load"}, 6, load="load-2")])
     assert stage(con, connection, PEOPLE)[0].rebuilt == 3
     assert staged(con, source_id="4")[0]["name"] == "the rest of the load"
+
+
+def kept_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many values there are, as kept with the build that is there now."""
+    return filled(con, "staging.crm__contacts", ["name", "email"])
 
 
 def test_a_changed_mapping_stages_all_anew(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
@@ -187,6 +194,8 @@ def test_a_changed_mapping_stages_all_anew(con: duckdb.DuckDBPyConnection, owner
     counts = stage(con, connect(owner, {"name": "N"}), PEOPLE)[0]
     assert (counts.rebuilt, counts.reason) == (10, "mapping, schema or program changed")
     assert {r["name"] for r in staged(con)} == {"z"}
+    con.execute("delete from staging.crm__contacts")  # what was counted is what was staged
+    assert kept_counts(con) == {RECORDS: 10, "name": 10, "email": 0}
 
 
 def test_a_raw_log_made_anew_stages_all_anew(con: duckdb.DuckDBPyConnection, owner: Owner) -> None:
