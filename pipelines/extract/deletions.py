@@ -1,4 +1,5 @@
-"""What is no longer there: named by the CRM's own list of deleted records, or missing from a full read and confirmed.
+"""What is no longer there: named by the CRM's own list of deleted records, merged into another record, or missing from
+a full read and confirmed.
 
 A record that is missing counts as deleted once a GET for it finds nothing, or, where the CRM has no such call, once it
 is missing from two full reads in a row. One that is still there is taken as it is.
@@ -60,6 +61,8 @@ def find(job: Job, current: Current, intake: Intake, *, full: bool, bookmark: st
     feed = job.entity.deleted.feed if job.entity.deleted else None
     if feed is not None and (job.is_known or feed.incremental is None):
         gone, found.named, found.is_whole = named_deleted(job, feed, bookmark)
+    if job.is_known and intake.files:
+        gone += ask(job, intake, [one for one in _merged(job, intake) if one not in gone], found)
     if job.is_known and full:
         current.prepare(job.con)
         missing = _missing(job, current, set(gone))
@@ -98,6 +101,19 @@ def _missing(job: Job, current: Current, named: set[str]) -> list[str]:
     more = f"where id not in ({gone})" if gone else ""
     rows = job.con.execute(f"select id from missing_{job.name} {more} order by id").fetchall()
     return [r[0] for r in rows if r[0] not in named]
+
+
+def _merged(job: Job, intake: Intake) -> list[str]:
+    """Ids that are current in the log, and that a record that is new or changed names as merged into it."""
+    path = job.entity.deleted.merged if job.entity.deleted else None
+    if path is None:
+        return []
+    ids = f"regexp_extract_all(json_extract_string(record, {literal(json_path(path))}), '[^][\",;\\s]+')"
+    files = ", ".join(literal(str(file)) for file in intake.files)
+    rows = job.con.execute(f"""select id from log.raw.{job.name}
+        where id in (select unnest({ids}) from read_parquet([{files}]))
+        group by id having not arg_max(deleted, {raw.ORDER}) order by id""").fetchall()
+    return [row[0] for row in rows]
 
 
 def _says_deleted(job: Job) -> str:

@@ -145,11 +145,16 @@ class Extract(Strict):
 
 
 class Deleted(Strict):
-    """How deletions show. At least one of the three."""
+    """How deletions show. At least one of `when`, `feed` and `reconcile`."""
 
     when: dict[Path, list[Any]] | None = Field(None, description="The record itself says so: {Status: [Deleted]}")
     feed: Extract | None = Field(None, description="A list of deleted records")
     feed_id: Path = Field("id", description="Path of the id in the feed's records")
+    merged: Path | None = Field(
+        None,
+        description="In a record: ids of those that were merged into it, as a list or a text; each is asked for, and "
+        "is no more where there is nothing or another record",
+    )
     reconcile: str | None = Field(None, pattern=r"^\d+(m|h|d)$", description="How often the full id list is compared")
 
 

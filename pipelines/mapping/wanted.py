@@ -32,7 +32,8 @@ def _paths(entity: Entity) -> list[str | None]:
 def _told(entity: Entity) -> list[str | None]:
     """What the version log needs: id, time of change, and what says that a record is deleted."""
     gone = entity.deleted.when if entity.deleted else None
-    return [*(path for part in entity.key for path in part), entity.modified, *(gone or {})]
+    merged = entity.deleted.merged if entity.deleted else None
+    return [*(path for part in entity.key for path in part), entity.modified, *(gone or {}), merged]
 
 
 def plain_fields(entity: Entity) -> list[str]:
