@@ -24,7 +24,7 @@ async def stale_units(
     """
     if not reading.can_read:
         return {}
-    spared = await untouched(reading, [unit for unit in units if needs_no_reading(unit)])
+    spared = await untouched(reading, units, needs_no_reading)
     places = [place for place, unit in enumerate(units) if str(unit.source_id) not in spared]
     found = await _stale(reading, [units[place] for place in places])
     return {places[n]: result for n, result in found.items()}

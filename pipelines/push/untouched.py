@@ -6,7 +6,7 @@ begins at the latest of these times may have changed, and what it does not show 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -24,18 +24,21 @@ RECORDS_A_CALL = 4
 """The list is given up where it takes more calls than a quarter of the records."""
 
 
-async def untouched(reading: Reading, units: Sequence[Unit]) -> set[str]:
-    """Ids of those records that surely are as they were when the plan was made.
+async def untouched(reading: Reading, units: Sequence[Unit], is_enough: Callable[[Unit], bool]) -> set[str]:
+    """Ids of those records that surely are as they were when the plan was made, among those of which that is enough.
 
     Raises:
         CrmError: the list cannot be read.
     """
     push = reading.entity.push
-    times = [unit.modified_at for unit in units if unit.modified_at is not None]
-    if push is None or push.freshness != "list" or len(units) < FEWEST or len(times) < len(units):
+    if push is None or push.freshness != "list":
         return set()
-    shown = await _changed_since(reading, max(times), len(units) // RECORDS_A_CALL)
-    return set() if shown is None else {str(unit.source_id) for unit in units} - shown
+    asked = [unit for unit in units if is_enough(unit)]
+    times = [unit.modified_at for unit in asked if unit.modified_at is not None]
+    if len(asked) < FEWEST or len(times) < len(asked):
+        return set()
+    shown = await _changed_since(reading, max(times), len(asked) // RECORDS_A_CALL)
+    return set() if shown is None else {str(unit.source_id) for unit in asked} - shown
 
 
 async def _changed_since(reading: Reading, moment: int, most: int) -> set[str] | None:
