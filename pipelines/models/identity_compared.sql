@@ -66,7 +66,11 @@ gated as (
             and coalesce(birth_date not in ('exact', 'near'), true)
             and coalesce(national_id not in ('exact', 'near'), true),
             false
-        ) as is_gated
+        ) as is_gated,
+        -- one of the two says of nobody whose it is, nor of an organisation of its own
+        (a_given is null and a_family is null and (a_company is null or a_company is not distinct from b_company))
+        or (b_given is null and b_family is null and (b_company is null or a_company is not distinct from b_company))
+            as is_nameless
     from names_compared
 ),
 
@@ -93,6 +97,7 @@ compared as (
         address_people,
         national_id_people,
         is_gated,
+        is_nameless,
         given_name,
         birth_date,
         national_id,

@@ -40,11 +40,19 @@ summed as (
     from weighed
 ),
 
--- The second guard: a generation always tells father from son.
+-- The second guard: a generation always tells father from son. And a record without a name is whoever alone has its
+-- mailbox, its telephone or its personal number: there is nothing in it by which it could be anybody else.
 guarded as (
     select
         *,
-        round(same_bits - log2(1 + pow(2, household_bits)), 3)::float as bits,
+        round(greatest(
+            same_bits - log2(1 + pow(2, household_bits)),
+            case
+                when not is_nameless or birth_date = 'different' or national_id = 'different' then null
+                when email = 'exact' or national_id = 'exact' then {{ nameless_bits }}
+                when phone = 'exact' and coalesce(email not in ('different', 'other'), true) then {{ nameless_bits }}
+            end
+        ), 3)::float as bits,
         coalesce(generation = 'different', false) as is_vetoed
     from summed
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 
 import duckdb
 
@@ -117,9 +118,12 @@ def explain(
     namesake = row["same_bits"] - steps[0].bits - sum(row[f"same_{name}"] for name in declaration.comparisons)
     if namesake < -0.05:
         steps.append(Evidence("namesakes", "given and family names go together", None, None, round(namesake, 2)))
-    steps.append(
-        Evidence("household", "two of one household or office", None, None, round(row["bits"] - row["same_bits"], 2))
-    )
+    household = -log2(1 + 2 ** row["household_bits"])
+    steps.append(Evidence("household", "two of one household or office", None, None, round(household, 2)))
+    raised = row["bits"] - row["same_bits"] - household
+    if raised > 0.05:
+        said = "a record without a name is who alone has its mailbox, telephone or number"
+        steps.append(Evidence("nameless", said, None, None, round(raised, 2)))
     return [*steps, *_guards(row), _verdict(row, match_bits(declaration, model))]
 
 

@@ -69,6 +69,7 @@ class Model(BaseModel):
     prior: Prior
     comparisons: dict[str, dict[str, Level]]
     namesake_bits: float
+    nameless_bits: float = 3.5
     population: int | None = None
     match_bits: float | None = None
     review_bits: float | None = None

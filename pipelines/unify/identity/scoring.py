@@ -75,6 +75,7 @@ def weighed_query(
         prior=model.prior_bits(),
         comparisons=model.sql(declaration.comparisons),
         namesake_bits=model.namesake_bits,
+        nameless_bits=model.nameless_bits,
     )
 
 
