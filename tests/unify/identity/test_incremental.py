@@ -15,19 +15,21 @@ FEW = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck
 
 
 def edited(rows: list[dict[str, Any]], chance: random.Random, edits: int) -> tuple[list[dict[str, Any]], set[str]]:
-    """Some records gone, some with another's phone, mailbox or address, some new; and their keys."""
+    """Some records gone, some with another's phone, mailbox or address, some new or without a name; and their keys."""
     after = [dict(row) for row in rows]
     changed = set()
     for number in range(edits):
         row = chance.choice(after)
         other = chance.choice(after)
         changed.add(row["record_key"])
-        what = chance.choice(["gone", "phone", "email", "street", "new", "last_name"])
+        what = chance.choice(["gone", "phone", "email", "street", "new", "last_name", "nameless"])
         if what == "gone":
             after.remove(row)
         elif what == "new":
             after.append(row | {"record_key": f"n:{number}"})
             changed.add(f"n:{number}")
+        elif what == "nameless":
+            row |= {"first_name": None, "last_name": None}
         else:
             row[what] = other[what]
     return after, changed
