@@ -14,6 +14,7 @@ from pipelines.connections.owner import Owner
 from pipelines.connections.project import Project
 from pipelines.mapping import load
 
+pytestmark = pytest.mark.slow
 Office = Any  # see conftest.py
 # Where the emulator keeps contacts; a field of the office's own, its value, how it reads; where the fields are listed.
 OWN = {
