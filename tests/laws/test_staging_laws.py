@@ -101,12 +101,17 @@ def histories(draw: st.DrawFn) -> list[Version]:
     loads = draw(st.lists(load_of, min_size=1, max_size=3))
     versions = []
     for number, load in enumerate(loads):
-        for place, (who, record) in enumerate(load):
+        for place, (who, drawn) in enumerate(load):
             fate = draw(st.sampled_from(["", "", "", "", "deleted", "problem", "undated"]))
+            record: Any = drawn if isinstance(drawn, dict) else {"N": drawn}
+            if fate == "deleted":  # two tombstones of one moment bear the same record, the last that was known
+                record = {"N": "Gone", "E": f"{number}@b.org"}
+            elif fate == "problem":  # a text of its own is JSON, too
+                record = json.dumps(drawn) if isinstance(drawn, str) else drawn
             versions.append(
                 Version(
                     id=f"?{world}{who}{number}{place}" if fate == "problem" else f"{world}-{who}",
-                    record=record if isinstance(record, dict) or fate == "problem" else {"N": record},
+                    record=record,
                     seen=number * 10 + draw(st.integers(0, 2)),
                     modified=None if fate == "undated" else f"2024-01-{1 + number:02d}T00:00:00Z",
                     deleted=fate == "deleted",
