@@ -1,7 +1,7 @@
 """The network for calls that many tasks make at once: HTTP/2 where it is served, else a lean HTTP/1.1.
 
 httpx's own HTTP/1.1 costs most of a processor's millisecond a call, and the more the more calls wait. aiohttp, with its
-parser in C, takes a fifth of that. It does not speak HTTP/2, so the first answer of a host tells which of the two
+parser in C, takes a quarter of that. It does not speak HTTP/2, so the first answer of a host tells which of the two
 carries what follows.
 """
 

@@ -9,6 +9,7 @@ thousands share one placeholder, and every pair of them would be compared.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import duckdb
 
@@ -71,17 +72,9 @@ def published_clusters(con: duckdb.DuckDBPyConnection, people: str, clusters: st
         ),
         log_level=logging.ERROR,
     )
-    training = linker.training
     sure = [block_on(*key) for key in keys if len(key) > 1 or key == ["email"]]
-    training.estimate_probability_two_random_records_match(sure, recall=0.7)
-    training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)
-    for key in keys[:3]:
-        training.estimate_parameters_using_expectation_maximisation(block_on(*key))
-    pairs = linker.inference.predict(threshold_match_probability=THRESHOLD)
-    found = linker.clustering.cluster_pairwise_predictions_at_threshold(pairs, threshold_match_probability=THRESHOLD)
-    con.execute(
-        f"create or replace table {clusters} as select record_key, cluster_id as cluster from {found.physical_name}"
-    )
+    linker.training.estimate_probability_two_random_records_match(sure, recall=0.7)
+    _train_and_cluster(con, linker, keys[:3], clusters)
 
 
 def tuned_clusters(con: duckdb.DuckDBPyConnection, people: str, clusters: str) -> None:
@@ -117,11 +110,17 @@ def tuned_clusters(con: duckdb.DuckDBPyConnection, people: str, clusters: str) -
         ),
         log_level=logging.ERROR,
     )
-    training = linker.training
-    training.estimate_probability_two_random_records_match([block_on("email", "given")], recall=0.5)
-    training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)
-    for key in keys[:3]:
-        training.estimate_parameters_using_expectation_maximisation(block_on(*key))
+    linker.training.estimate_probability_two_random_records_match([block_on("email", "given")], recall=0.5)
+    _train_and_cluster(con, linker, keys[:3], clusters)
+
+
+def _train_and_cluster(con: duckdb.DuckDBPyConnection, linker: Any, keys: list[list[str]], clusters: str) -> None:
+    """Trains on pairs that share each of the keys, and makes the table of clusters."""
+    from splink import block_on
+
+    linker.training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)
+    for key in keys:
+        linker.training.estimate_parameters_using_expectation_maximisation(block_on(*key))
     pairs = linker.inference.predict(threshold_match_probability=THRESHOLD)
     found = linker.clustering.cluster_pairwise_predictions_at_threshold(pairs, threshold_match_probability=THRESHOLD)
     con.execute(
