@@ -243,6 +243,9 @@ def _deleted(scope: Scope, entity: Entity) -> Iterator[Problem]:
         return
     if deleted.when is None and deleted.feed is None and deleted.reconcile is None:
         yield scope.problem(("deleted",), "says nothing", expected="when, feed or reconcile")
+    if deleted.merged is not None and entity.get is None:
+        remedy = "add get: each record that it names is asked for"
+        yield scope.problem(("deleted", "merged"), "the mapping has no get", remedy=remedy)
     for path, values in (deleted.when or {}).items():
         if not values:
             yield scope.problem(("deleted", "when", path), "an empty list: nothing is ever deleted", of_value=True)

@@ -111,6 +111,7 @@ def test_single_mistakes(problems: Problems) -> None:
         "name is no reference": small(more="push: {links: [{field: name, add: {method: POST, path: l}}]}"),
         "says nothing; expected when, feed or reconcile": small(more="deleted: {}"),
         "has the wrong form": small(more="deleted: {reconcile: daily}"),
+        "the mapping has no get": small(more="deleted: {reconcile: 24h, merged: merged_ids}"),
         "without split": small("name: {path: a, part: first}"),
         "no list tells what changed": small(more=f"push: {{fields: [name], freshness: list, {update}}}"),
         "join has no inverse; add write_to, or write: never, or write: if_empty where two are joined": small(
