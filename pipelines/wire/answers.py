@@ -78,11 +78,12 @@ def row_success(answer: Any, sent: Sequence[Sent]) -> list[Member]:
 
 
 def row_status(answer: Any, sent: Sequence[Sent]) -> list[Member]:
-    """`{data: [{status, code, message, details: {id}}]}` in the order of what was sent; upserts add `action`.
+    """`{data: [{status, code, message, details: {id}}]}`, or that list, in the order of what was sent; upserts add
+    `action`.
 
     Source: Zoho CRM v8 insert and update (spec, recorded); the HTTP status of mixed rows differs between versions.
     """
-    return _in_order(_list(answer, "data"), sent, _status_row)
+    return _in_order(answer if isinstance(answer, list) else _list(answer, "data"), sent, _status_row)
 
 
 def records(answer: Any, sent: Sequence[Sent]) -> list[Member]:

@@ -96,6 +96,17 @@ def test_it_reads_deals_with_their_contacts(client: Salesforce) -> None:
     assert client.Contact.get(role["ContactId"])["Id"] == role["ContactId"]
 
 
+def test_it_changes_users(client: Salesforce) -> None:
+    user = client.query("SELECT Id, LastName FROM User WHERE IsActive = true")["records"][0]
+    assert (
+        client.User.update(user["Id"], {"FirstName": "Zora", "MobilePhone": "555-0101", "Department": "Sales"}) == 204
+    )
+    after = client.User.get(user["Id"])
+    assert (after["Name"], after["Department"]) == (f"Zora {user['LastName']}", "Sales")
+    with pytest.raises(SalesforceMalformedRequest):
+        client.User.create({"Username": "a@b.example", "LastName": "Lima", "Email": "a@b.example"})
+
+
 def test_it_writes_single_records(client: Salesforce) -> None:
     made = client.Contact.create({"LastName": "Lima", "FirstName": "Ana", "Email": "ana@example.com"})
     assert (made["success"], made["errors"]) == (True, [])

@@ -78,10 +78,22 @@ def test_bodies_that_are_no_objects_are_400(client: httpx.Client) -> None:
             assert client.post(path, content=content).json()[0]["errorCode"] == "JSON_PARSER_ERROR"
 
 
-def test_users_are_read_only(client: httpx.Client, sandbox: Sandbox) -> None:
-    id = sandbox.crm("salesforce").store.select("User")[0].id
-    refused = client.patch(f"{DATA}/sobjects/User/{id}", json={"Title": "X"})
+def test_users_are_changed_and_neither_made_nor_deleted(client: httpx.Client, sandbox: Sandbox) -> None:
+    """Object reference, User (doc): create, update, upsert, no delete; a new address is his once he confirmed it."""
+    before = sandbox.crm("salesforce").store.select("User")[0]
+    path = f"{DATA}/sobjects/User/{before.id}"
+    assert (
+        client.patch(path, json={"Title": "Partner", "FirstName": "Ana", "Email": "new@example.com"}).status_code == 204
+    )
+    after = client.get(path).json()
+    assert (after["Title"], after["Email"]) == ("Partner", before.body["Email"])
+    assert after["Name"] == f"Ana {before.body['LastName']}"
+    refused = client.patch(path, json={"Name": "Ana Lima"})
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
+    refused = client.delete(path)
     assert (refused.status_code, refused.json()[0]["errorCode"]) == (403, "INSUFFICIENT_ACCESS_OR_READONLY")
+    refused = client.post(f"{DATA}/sobjects/User", json={"Username": "x@y.z", "LastName": "L", "Email": "x@y.z"})
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "LICENSE_LIMIT_EXCEEDED")
 
 
 def test_upsert_by_external_id(client: httpx.Client) -> None:

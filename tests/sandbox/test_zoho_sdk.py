@@ -40,7 +40,9 @@ from zohocrmsdk.src.com.zoho.crm.api.record import (
     SuccessResponse,
 )
 from zohocrmsdk.src.com.zoho.crm.api.sdk_config import SDKConfig
-from zohocrmsdk.src.com.zoho.crm.api.users import GetUsersParam, UsersOperations
+from zohocrmsdk.src.com.zoho.crm.api.users import APIException as UserException
+from zohocrmsdk.src.com.zoho.crm.api.users import BodyWrapper as UsersBody
+from zohocrmsdk.src.com.zoho.crm.api.users import GetUsersParam, Users, UsersOperations
 from zohocrmsdk.src.com.zoho.crm.api.util import Choice
 
 from pipelines.sandbox import SandboxHandle, start
@@ -230,6 +232,29 @@ def test_users() -> None:
     users = UsersOperations().get_users(asked).get_object().get_users()
     assert {user.get_status() for user in users} == {"active"}
     assert users[0].get_role().get_name() == "CEO"
+
+
+def test_users_are_changed() -> None:
+    first, second = UsersOperations().get_users(ParameterMap()).get_object().get_users()[:2]
+    done = UsersOperations().update_users(users(first.get_id(), phone="555-0101")).get_object().get_users()
+    assert [(one.get_code().get_value(), one.get_details()["id"]) for one in done] == [("SUCCESS", first.get_id())]
+    one = UsersOperations().update_user(second.get_id(), users(second.get_id(), first_name="Zora"))
+    assert one.get_object().get_users()[0].get_status().get_value() == "success"
+    held = {user.get_id(): user for user in UsersOperations().get_users(ParameterMap()).get_object().get_users()}
+    assert held[first.get_id()].get_phone() == "555-0101"
+    assert held[second.get_id()].get_full_name() == f"Zora {second.get_last_name()}"
+    refused = UsersOperations().update_users(users(first.get_id(), email=second.get_email())).get_object().get_users()
+    assert isinstance(refused[0], UserException)
+    assert refused[0].get_code().get_value() == "DUPLICATE_DATA"
+
+
+def users(id: int, **fields: str) -> UsersBody:
+    user, wrapped = Users(), UsersBody()
+    user.set_id(id)
+    for name, value in fields.items():
+        getattr(user, f"set_{name}")(value)
+    wrapped.set_users([user])
+    return wrapped
 
 
 def test_a_deal_and_its_contacts() -> None:

@@ -36,6 +36,31 @@ def codes(answered: httpx.Response) -> list[str]:
     return [row["code"] for row in answered.json()["data"]]
 
 
+def test_users_are_changed(client: httpx.Client, sandbox: Sandbox) -> None:
+    """Specification v8.0, users: up to ten by /users, one by its path; a deleted one is not changed."""
+    one, two = client.get("users").json()["users"][:2]
+
+    def put(path: str, *rows: Any) -> tuple[int, list[str]]:
+        answered = client.put(path, json={"users": list(rows)})
+        body = answered.json()
+        return answered.status_code, [row["code"] for row in body.get("users", [body])]
+
+    rows = [{"id": one["id"], "mobile": " 555-0100 "}, {"id": two["id"], "last_name": "Lima", "full_name": "No"}]
+    assert put("users", *rows) == (200, ["SUCCESS", "SUCCESS"])
+    after = {user["id"]: user for user in client.get("users").json()["users"]}
+    assert after[one["id"]]["mobile"] == "555-0100"
+    assert after[two["id"]]["full_name"] == f"{two['first_name']} Lima"
+    assert put(f"users/{one['id']}", {"phone": "1"}, {"phone": "2"}) == (400, ["INVALID_DATA"])
+    assert put("users", *[rows[0]] * 11) == (400, ["INVALID_DATA"])
+    assert put("users", {"phone": "1"}) == (400, ["MANDATORY_NOT_FOUND"])
+    assert put("users", {"id": "1", "phone": "1"}) == (400, ["INVALID_DATA"])
+    assert put("users", {"id": one["id"], "role": {"id": "1"}}) == (400, ["NOT_ALLOWED"])
+    assert put(f"users/{one['id']}", {"phone": "1" * 31}) == (400, ["INVALID_DATA"])
+    crm = sandbox.crm(CRM)
+    crm.edit(crm.store.select("users", "id = ?", [two["id"]])[0], {"status": "deleted"})
+    assert put("users", rows[0], {"id": two["id"], "phone": "1"}) == (207, ["SUCCESS", "NOT_ALLOWED"])
+
+
 def test_insert(client: httpx.Client) -> None:
     """3.3: POST -> 201, a row result with id, times and users."""
     given = {"First_Name": " Ada ", "Last_Name": "Okoro", "Email": "Ada@Example.com", "Nonsense": 1}

@@ -13,8 +13,8 @@ def basics(kind: SObject, version: str) -> dict[str, Any]:
     return {
         "name": kind.name, "label": _label(kind.name), "labelPlural": f"{_label(kind.name)}s",
         "keyPrefix": kind.prefix, "custom": kind.name.endswith("__c"), "queryable": True, "retrieveable": True,
-        "createable": kind.is_written, "updateable": kind.is_written, "deletable": kind.is_written,
-        "replicateable": True, "searchable": True, "layoutable": True, "undeletable": True,
+        "createable": True, "updateable": True, "deletable": kind.is_made,
+        "replicateable": True, "searchable": True, "layoutable": True, "undeletable": kind.is_made,
         "urls": {"sobject": base, "describe": f"{base}/describe", "rowTemplate": f"{base}/{{ID}}"},
     }  # fmt: skip
 
@@ -25,16 +25,15 @@ def described(kind: SObject, version: str) -> dict[str, Any]:
         {"relationshipName": name, "childSObject": child, "field": back, "cascadeDelete": False}
         for name, child, back in kind.children
     ]
-    fields = [_field(kind, each) for each in kind.fields.values()]
+    fields = [_field(each) for each in kind.fields.values()]
     return basics(kind, version) | {"fields": fields, "childRelationships": children, "recordTypeInfos": []}
 
 
-def _field(kind: SObject, known: Field) -> dict[str, Any]:
-    is_written = known.is_written and kind.is_written
+def _field(known: Field) -> dict[str, Any]:
     return {
         "name": known.name, "label": _label(known.name), "type": known.kind, "length": known.length,
         "custom": known.name.endswith("__c"), "nillable": not known.is_required and known.kind != "boolean",
-        "createable": is_written, "updateable": is_written, "calculated": False,
+        "createable": known.is_written, "updateable": known.is_written, "calculated": False,
         "filterable": known.kind != "textarea", "sortable": known.kind != "textarea",
         "externalId": known.is_key, "unique": known.is_unique,
         "idLookup": known.is_key or known.kind in ("id", "email"),

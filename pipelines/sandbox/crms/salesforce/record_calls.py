@@ -106,8 +106,7 @@ class RecordCalls:
 
     def delete(self, call: Call) -> Response:
         """Answers 204."""
-        self.writer.delete(*self._there(call))
-        return answer(None, 204)
+        return self._deleted(*self._there(call))
 
     def read_by_key(self, call: Call) -> Response:
         """Answers the record with this external id; 300 where there are several."""
@@ -116,8 +115,7 @@ class RecordCalls:
 
     def delete_by_key(self, call: Call) -> Response:
         """Answers 204."""
-        self.writer.delete(*self._by_key(call))
-        return answer(None, 204)
+        return self._deleted(*self._by_key(call))
 
     def upsert(self, call: Call) -> Response:
         """Answers 201 or 200; 300 where several records have the key; `updateOnly=true` does not create."""
@@ -133,6 +131,13 @@ class RecordCalls:
             raise _choices(call, several.records) from None
         body = {"id": record.id, "success": True, "errors": [], "created": is_new}
         return answer(body, 201 if is_new else 200)
+
+    def _deleted(self, kind: SObject, record: Record) -> Response:
+        try:
+            self.writer.delete(kind, record)
+        except Failed as failed:
+            raise failed.refusal() from None
+        return answer(None, 204)
 
     def _kind(self, call: Call) -> SObject:
         try:

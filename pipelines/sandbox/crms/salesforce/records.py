@@ -136,13 +136,14 @@ def user(copied: UserCopy) -> Body:
     who = copied.user
     return {
         "Username": who.email, "Email": who.email, "FirstName": who.first_name, "LastName": who.last_name,
-        "Name": f"{who.first_name} {who.last_name}", "Phone": who.phone, "Title": who.role, "IsActive": who.active,
+        "Name": f"{who.first_name} {who.last_name}", "Phone": who.phone, "Title": who.role, "Department": "Sales",
+        "IsActive": who.active,
     }  # fmt: skip
 
 
 def derived(kind: SObject, body: Body, is_stage_new: bool = True) -> Body:
     """Returns the fields that Salesforce works out itself: a person's name; what a stage means."""
-    if "LastName" in kind.fields and kind is not USER:
+    if "LastName" in kind.fields:
         return {"Name": " ".join(part for part in (body.get("FirstName"), body.get("LastName")) if part)}
     if kind is OPPORTUNITY:
         stage = body.get("StageName")

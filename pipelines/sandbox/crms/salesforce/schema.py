@@ -38,13 +38,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SObject:
-    """One object; `children` are (relationship name, object, field that points back)."""
+    """One object; `children` are (relationship name, object, field that points back).
+
+    `is_made`: calls add and delete its records; a user takes a licence, and is never deleted.
+    """
 
     name: str
     prefix: str
     own: tuple[Field, ...]
     children: tuple[tuple[str, str, str], ...] = ()
-    is_written: bool = True
+    is_made: bool = True
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -151,10 +154,12 @@ ROLE = SObject(
 USER = SObject(
     "User", "005",
     (
-        Field("Username", is_required=True), Field("Email", "email", 128), Field("FirstName"), Field("LastName"),
-        Field("Name", is_written=False), Field("Phone", "phone"), Field("Title"), Field("IsActive", "boolean"),
+        Field("Username", length=80, is_required=True), Field("Email", "email", 128, is_required=True),
+        Field("FirstName", length=40), Field("LastName", length=80, is_required=True),
+        Field("Name", length=121, is_written=False), *_of("phone", "Phone MobilePhone"), Field("Title", length=80),
+        Field("Department", length=80), Field("IsActive", "boolean"),
     ),
-    is_written=False,
+    is_made=False,
 )  # fmt: skip
 PROPERTY = SObject(
     "Property__c", "a00",

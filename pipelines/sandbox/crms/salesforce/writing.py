@@ -1,7 +1,8 @@
 """What a write does to one record. What goes wrong is raised as `Failed`, for calls and for rows of collections alike.
 
-Source: fact sheet 2.3. UNVERIFIED: the codes and texts that it does not name; what a duplicate rule compares (here a
-contact's e-mail); the header that lets duplicates in.
+Source: fact sheet 2.3; users: vendor docs, object reference, User (doc): create, update and upsert, no delete; a
+changed e-mail address is a user's once he has confirmed it. UNVERIFIED: the codes and texts that it does not name; what
+a duplicate rule compares (here a contact's e-mail); the header that lets duplicates in. All licences are taken here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pipelines.sandbox.crm import Crm
 from pipelines.sandbox.crms.salesforce.errors import Failed
 from pipelines.sandbox.crms.salesforce.ids import looked_up
 from pipelines.sandbox.crms.salesforce.records import derived
-from pipelines.sandbox.crms.salesforce.schema import CONTACT, OBJECTS, Field, SObject, sobject
+from pipelines.sandbox.crms.salesforce.schema import CONTACT, OBJECTS, USER, Field, SObject, sobject
 from pipelines.sandbox.crms.salesforce.values import put_down
 from pipelines.sandbox.store import Record
 from pipelines.sandbox.wire import Call
@@ -56,7 +57,8 @@ class Writer:
 
     def create(self, kind: SObject, given: Given, allows_duplicates: bool = False) -> Record:
         """Adds a record."""
-        _must_be_writable(kind)
+        if not kind.is_made:
+            raise Failed("LICENSE_LIMIT_EXCEEDED", "License Limit Exceeded", [])
         kept = put_down(kind, given)
         _must_be_filled(kept, [each for each in kind.own if each.is_required])
         self._check(kind, kept, None)
@@ -69,17 +71,20 @@ class Writer:
 
     def update(self, kind: SObject, record: Record, given: Given) -> Record:
         """Changes the fields that are named; null and "" clear."""
-        _must_be_writable(kind)
         kept = put_down(kind, {name: value for name, value in given.items() if name.lower() != "id"})
         _must_be_filled(kept, [each for each in kind.own if each.is_required and each.name in kept])
         self._check(kind, kept, record)
         is_stage_new = kept.get("StageName", record.body.get("StageName")) != record.body.get("StageName")
         implied = derived(kind, record.body | kept, is_stage_new and "Probability" not in kept)
+        if kind is USER:
+            kept.pop("Email", None)
         return self.crm.edit(record, kept | implied)
 
     def delete(self, kind: SObject, record: Record) -> None:
         """Puts a record into the recycle bin, the roles of an opportunity or a contact with it."""
-        _must_be_writable(kind)
+        if not kind.is_made:
+            message = "insufficient access rights on cross-reference id"
+            raise Failed("INSUFFICIENT_ACCESS_OR_READONLY", message, [], status=403)
         for _, child, back in kind.children:
             if child == "OpportunityContactRole":
                 for row in self.store.select(child, f"deleted = 0 and body ->> '$.{back}' = ?", [record.id]):
@@ -151,12 +156,6 @@ class Writer:
 def allows_duplicates(call: Call) -> bool:
     """Reads `Sforce-Duplicate-Rule-Header: allowSave=true`."""
     return "allowsave=true" in call.headers.get("sforce-duplicate-rule-header", "").lower().replace(" ", "")
-
-
-def _must_be_writable(kind: SObject) -> None:
-    if not kind.is_written:
-        message = "insufficient access rights on cross-reference id"
-        raise Failed("INSUFFICIENT_ACCESS_OR_READONLY", message, [], status=403)
 
 
 def _must_be_filled(kept: Given, required: list[Field]) -> None:

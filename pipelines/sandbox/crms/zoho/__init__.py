@@ -24,6 +24,7 @@ from pipelines.sandbox.crms.zoho.reading import Reading
 from pipelines.sandbox.crms.zoho.roles import Roles
 from pipelines.sandbox.crms.zoho.search import Search
 from pipelines.sandbox.crms.zoho.settings import Settings
+from pipelines.sandbox.crms.zoho.users import Users
 from pipelines.sandbox.crms.zoho.values import zoned
 from pipelines.sandbox.crms.zoho.writing import Writing
 from pipelines.sandbox.limits import Exceeded, Limit
@@ -61,7 +62,16 @@ class Emulator(Crm):
         """Returns the routes; those with a name of their own come before the modules."""
         self.accounts, self.credits = oauth.Accounts(self), Credits()
         org = Org(self)
-        parts = (self.accounts, Settings(org), Coql(org), Roles(org), Search(org), Reading(org), Writing(org))
+        parts = (
+            self.accounts,
+            Settings(org),
+            Users(org),
+            Coql(org),
+            Roles(org),
+            Search(org),
+            Reading(org),
+            Writing(org),
+        )
         return [route for part in parts for route in part.routes()]
 
     def environment(self, url: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ MESSAGES = {
     "EXPIRED_VALUE": "the page_token has expired",
     "AMBIGUITY_DURING_PROCESSING": "page and page_token cannot be given together",
     "LIMIT_EXCEEDED": "the limit was exceeded",
+    "NOT_ALLOWED": "not allowed",
     "DISCRETE_PAGINATION_LIMIT_EXCEEDED": "You can only get the first 2000 records without using page_token param",
     "TOO_MANY_REQUESTS": "You have made too many requests.",
 }  # fmt: skip

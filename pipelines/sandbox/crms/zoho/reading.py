@@ -1,4 +1,4 @@
-"""Lists with page numbers and page tokens, one record, deleted records, users (fact sheet 3.2).
+"""Lists with page numbers and page tokens, one record, deleted records (fact sheet 3.2).
 
 UNVERIFIED, chosen here: `If-Modified-Since` leaves out the very second that is named; a page token that is used with
 another query is INVALID_DATA; an id that nobody has is 204, one that is no number INVALID_DATA; a list of deleted
@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from pipelines.sandbox.crms.zoho import errors
 from pipelines.sandbox.crms.zoho.org import DEEPEST, Org, fields_of, nothing, shown, since, window
-from pipelines.sandbox.crms.zoho.values import user, zoned
+from pipelines.sandbox.crms.zoho.values import zoned
 from pipelines.sandbox.store import Body, Record
 from pipelines.sandbox.wire import Call, Route, answer
 
@@ -47,10 +47,8 @@ class Reading:
         self.store = org.crm.store
 
     def routes(self) -> list[Route]:
-        """Returns the routes; `users` must come before the modules."""
+        """Returns the routes."""
         return [
-            Route("GET", "/crm/{version}/users", self.users),
-            Route("GET", "/crm/{version}/users/{id}", self.user),
             Route("GET", "/crm/{version}/{module}/deleted", self.deleted),
             Route("GET", "/crm/{version}/{module}", self.page),
             Route("GET", "/crm/{version}/{module}/{id}", self.read),
@@ -154,35 +152,6 @@ class Reading:
         ]  # fmt: skip
         info = {"per_page": per_page, "count": len(rows), "page": page, "more_records": len(found) > per_page}
         return answer({"data": rows, "info": info})
-
-    def users(self, call: Call) -> Response:
-        """Answers users under their own key."""
-        self.org.version(call)
-        kind, changed = call.query.get("type", "AllUsers"), since(call)
-        where = {
-            "AllUsers": "true", "ActiveUsers": "body ->> '$.status' = 'active'",
-            "DeactiveUsers": "body ->> '$.status' <> 'active'",
-            "CurrentUser": f"id = '{user(self._me())['id']}'",
-        }.get(kind)  # fmt: skip
-        if where is None:
-            raise errors.refuse("INVALID_DATA", param_name="type")
-        where = f"not deleted and {where}" + (" and modified > ?" if changed is not None else "")
-        page, per_page = window(call)
-        values = [changed] if changed is not None else []
-        found = self.store.select("users", where, values, limit=per_page + 1, offset=(page - 1) * per_page)
-        if not found:
-            return nothing(call)
-        bodies = [record.body for record in found[:per_page]]
-        info = {"per_page": per_page, "count": len(bodies), "page": page, "more_records": len(found) > per_page}
-        return answer({"users": bodies, "info": info})
-
-    def _me(self) -> Record:
-        return self.store.select("users", limit=1)[0]
-
-    def user(self, call: Call) -> Response:
-        """Answers one user."""
-        record = self.store.get("users", call.params["id"])
-        return answer({"users": [record.body]}) if record else nothing(call)
 
 
 def _query(call: Call, module: str) -> str:

@@ -46,8 +46,13 @@ def seed(copied: Copy) -> Iterator[Record]:
 
 
 def full_name(body: Body) -> str:
+    """Returns first and last name of a record as one."""
+    return whole(body.get("First_Name"), body.get("Last_Name"))
+
+
+def whole(first: str | None, last: str | None) -> str:
     """Returns first and last name as one."""
-    return " ".join(f"{body.get('First_Name') or ''} {body.get('Last_Name') or ''}".split())
+    return " ".join(f"{first or ''} {last or ''}".split())
 
 
 def _id(entity: str, number: int) -> str:
@@ -115,7 +120,9 @@ def _user(copied: UserCopy) -> dict[str, Any]:
     )
     return {
         "full_name": f"{user.first_name} {user.last_name}", "first_name": user.first_name, "last_name": user.last_name,
-        "email": user.email, "status": "active" if user.active else "disabled",
+        # who typed in no telephone number has none here
+        "email": user.email, "phone": user.phone if copied.number % 2 else None, "mobile": None,
+        "status": "active" if user.active else "disabled",
         "zuid": str(924_000_000 + copied.number), "role": {"name": role[0], "id": str(schema.ORG + role[1])},
         "profile": {"name": profile[0], "id": str(schema.ORG + profile[1])}, "created_time": zoned(copied.created),
     }  # fmt: skip
