@@ -26,6 +26,8 @@ from pipelines.state import controls, intents, ledger, pins
 from pipelines.state.database import State
 from pipelines.wire.errors import CrmError
 
+ENDED = "ended"
+"""Of an intent's extra: what became of a record that was not to be sent."""
 Progress = Callable[[str, str, int], None]
 """Called with entity, status and the number of records that have just got it."""
 
@@ -95,7 +97,7 @@ class Engine:
             twins = await room.creator.find_twins([units[place] for place in ready])
             ended |= {ready[place]: result for place, result in twins.items()}
             ready = [place for place in ready if place not in ended]
-        await self._intend(room, units)
+        await self._intend(room, units, ended)
         sent = await self._send(room, action, [units[place] for place in ready])
         ended |= dict(zip(ready, sent, strict=True))
         return [ended[place] for place in range(len(units))]
@@ -167,12 +169,15 @@ class Engine:
         defaults = room.sender.push.defaults if unit.intent.action == "create" else {}
         return {**defaults, **body}
 
-    async def _intend(self, room: Room, units: Sequence[Unit]) -> None:
-        """Puts the intents on disk; from here on the calls may go out."""
-        for unit in units:
-            if unit.intent.action == "create":
-                key = {"key": room.reading.key_of(unit)}
-                unit.intent = replace(unit.intent, extra={**unit.intent.extra, **key})
+    async def _intend(self, room: Room, units: Sequence[Unit], ended: Mapping[int, Result]) -> None:
+        """Puts the intents on disk, with the end of those that are not sent; from here on the calls may go out."""
+        for place, unit in enumerate(units):
+            extra = {"key": room.reading.key_of(unit)} if unit.intent.action == "create" else {}
+            if place in ended:
+                said = self.client.redact.text(ended[place].error or "") or None
+                extra[ENDED] = ended[place]._replace(record=None, error=said)._asdict()
+            if extra:
+                unit.intent = replace(unit.intent, extra={**unit.intent.extra, **extra})
         async with self.one_writer:
             await asyncio.to_thread(self._write_intents, units)
 

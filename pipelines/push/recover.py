@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.push.engine import Engine, Room
+from pipelines.push.engine import ENDED, Engine, Room
 from pipelines.push.reading import GONE
 from pipelines.push.sending import UNKNOWN
 from pipelines.push.units import MICROSECONDS, Result, Unit, same_json
@@ -30,13 +30,24 @@ async def settle_open(engine: Engine) -> int:
         if entity not in engine.connection.entities:
             continue
         room = engine.room(entity)
+        doubtful = await _settle_ended(engine, mine)
+        if not doubtful:
+            continue
         try:
-            results = await _results(room, action, mine)
+            results = await _results(room, action, doubtful)
         except CrmError as problem:
             room.sender.refused(problem, None)
             continue
-        await engine.settle(mine, results)
+        await engine.settle(doubtful, results)
     return len(found)
+
+
+async def _settle_ended(engine: Engine, units: Sequence[Unit]) -> list[Unit]:
+    """Settles those that were not to be sent, as they ended: whatever the CRM shows is not their doing; the others."""
+    ended = [unit for unit in units if ENDED in unit.intent.extra]
+    if ended:
+        await engine.settle(ended, [Result(**unit.intent.extra[ENDED]) for unit in ended])
+    return [unit for unit in units if ENDED not in unit.intent.extra]
 
 
 def _unit(intent: Intent) -> Unit:

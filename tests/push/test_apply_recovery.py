@@ -45,6 +45,31 @@ def test_an_interrupted_creation_is_found_and_adopted(room: Any) -> None:
     assert room.crm.created.total() == 1
 
 
+def test_somebody_who_was_there_before_is_not_ours_after_a_kill(room: Any) -> None:
+    """Nothing was sent, so what the CRM has is neither our creation nor our echo: it is adopted and then written."""
+    room.lacking(1, email="ann@x.org", first_name="Ann")
+    there = room.crm.put("contacts", "77", email="ann@x.org", first="Anna")
+    connection = room.connect(creating())
+    interrupted(room, connection)
+    room.recover(connection)
+    assert room.lines()[-1][-1] == "adopted"
+    room.warehouse.record(
+        "g1", "north", "contacts", "77", email="ann@x.org", first_name="Anna", _modified_at=there["updated"]
+    )
+    room.push(connection)
+    assert room.crm.records["contacts"]["77"]["first"] == "Ann"
+    assert room.crm.created.total() == 0
+
+
+def test_what_was_left_out_is_left_out_after_a_kill(room: Any) -> None:
+    """The record had changed, to the very value that we wanted: that is an edit of theirs, and not our write."""
+    room.differing(1)
+    room.crm.edit("contacts", "1", first="New")
+    interrupted(room, room.connect())
+    room.recover()
+    assert room.lines()[-1][-1] == "skipped"
+
+
 def test_an_interrupted_creation_that_never_arrived_is_sent_again(room: Any) -> None:
     room.lacking(1, email="ann@x.org", first_name="Ann")
     connection = room.connect(creating())
