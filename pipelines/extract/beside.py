@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import duckdb
-from requests import Request as HttpRequest
 from requests import RequestException
 
 from pipelines.extract.job import Job
@@ -97,17 +96,14 @@ class BesideRead:
 
     def _ask(self, ids: list[str]) -> str:
         job, request = self.job, self.block.request
-        wire = job.wire
-        wire.purpose.name = job.name
+        job.wire.purpose.name = job.name
         body: dict[str, Any] = {**(request.json_body or {}), self.block.items: list(self._members(ids))}
-        url = f"{wire.log_in().rstrip('/')}/{request.path.lstrip('/')}"
-        call = HttpRequest(request.method, url, headers=request.headers, params=request.params, json=body)
         what = f"fetch {job.name}: {self.block.into}"
         try:
-            response = wire.session.send(wire.session.prepare_request(call), timeout=(10, wire.timeout))
+            response = job.wire.ask(request.model_copy(update={"json_body": body}))
             response.raise_for_status()
         except RequestException as problem:
-            raise wire.failed(what, problem) from None
+            raise job.wire.failed(what, problem) from None
         return str(response.content.decode("utf-8"))
 
     def _members(self, ids: list[str]) -> Iterator[Any]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from requests import Request as HttpRequest
 from requests import RequestException, Response
 
 from pipelines.extract import raw
@@ -180,19 +179,19 @@ def ask(job: Job, intake: Intake, ids: list[str], found: Found) -> list[str]:
 def _get(job: Job, request: Request, record_id: str) -> Response:
     wire = job.wire
     wire.purpose.name = job.name
-    path = request.path.replace("{id}", quote(record_id, safe=""))
-    url = path if path.startswith("http") else f"{wire.log_in().rstrip('/')}/{path.lstrip('/')}"
     names = plain_fields(job.entity)
-    body = None if request.json_body is None else _filled(request.json_body, record_id, names)
-    params = _filled(request.params, record_id, ",".join(names))
-    call = HttpRequest(request.method, url, headers=request.headers, params=params, json=body)
+    said = {
+        "path": request.path.replace("{id}", quote(record_id, safe="")),
+        "params": _filled(request.params, record_id, ",".join(names)),
+        "json_body": _filled(request.json_body, record_id, names),
+    }
     try:
-        response = wire.session.send(wire.session.prepare_request(call), timeout=(10, wire.timeout))
+        response = wire.ask(request.model_copy(update=said))
     except RequestException as problem:
         raise wire.failed(f"fetch {job.name}", problem) from None
     if response.status_code == 401:
         raise wire.failed(f"fetch {job.name}", RequestException(response=response))
-    return response  # type: ignore[no-any-return]
+    return response
 
 
 def _filled(value: Any, record_id: str, fields: list[str] | str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from requests import Request as HttpRequest
-from requests import Response
 from requests.exceptions import RequestException
 
 from pipelines.extract.job import Job
@@ -39,21 +37,11 @@ def with_own_fields(job: Job) -> tuple[Entity, str | None]:
 
 def _listed(job: Job, own: OwnFields) -> list[str]:
     """Names of the fields that are an office's own."""
-    wire, request = job.wire, own.request
-    url = f"{wire.log_in().rstrip('/')}/{request.path.lstrip('/')}"
-    call = HttpRequest(
-        request.method, url, headers=request.headers, params=request.params, json=request.json_body,
-        hooks={"response": _raise},
-    )  # fmt: skip
-    response = wire.session.send(wire.session.prepare_request(call), timeout=(10, wire.timeout))
-    found, fields = select(response.json(), request.data_selector)
+    response = job.wire.ask(own.request)
+    response.raise_for_status()
+    found, fields = select(response.json(), own.request.data_selector)
     rows = fields if found and isinstance(fields, list) else []
     return [str(select(row, own.name)[1]) for row in rows if _is_own(row, own)]
-
-
-def _raise(response: Response, *_: Any, **__: Any) -> None:
-    """An error is raised, so that a login that has ended is renewed."""
-    response.raise_for_status()
 
 
 def _is_own(row: Any, own: OwnFields) -> bool:

@@ -13,7 +13,8 @@ from dlt.sources.rest_api import rest_api_resources
 from pipelines.extract.shape import select
 from pipelines.mapping.language import Extract
 from pipelines.wire.paginators import Paginator, compiled
-from pipelines.wire.session import SetAside, Wire
+from pipelines.wire.repeating import SetAside
+from pipelines.wire.session import Wire
 
 
 @dataclass(frozen=True)

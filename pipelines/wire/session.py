@@ -18,28 +18,19 @@ from urllib.parse import urlsplit
 
 from dlt.sources.helpers.requests import Client
 from requests import PreparedRequest, Response
+from requests import Request as HttpRequest
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.exceptions import ChunkedEncodingError, HTTPError, RequestException
 
 from pipelines.connections.connection import Connection
 from pipelines.connections.redact import Redactor
+from pipelines.mapping.language import Request
 from pipelines.wire import errors
 from pipelines.wire.ahead import ReadAhead, key_of
 from pipelines.wire.auth import Auth, build_auth
 from pipelines.wire.hosts import host_of
 from pipelines.wire.limiter import Limiter, QuotaExhausted, Sent
-from pipelines.wire.readable import Unreadable, parse
+from pipelines.wire.repeating import SetAside, repeated
 from pipelines.wire.throttle import is_throttled, retry_after
-
-READ_TRIES = 3
-
-
-@dataclass
-class SetAside:
-    """A page that could not be read, also after repetition."""
-
-    reason: str
-    text: str
 
 
 @dataclass
@@ -73,6 +64,23 @@ class Wire:
         """
         self.base_url = (self.auth.base_url if self.auth else None) or self.base_url
         return self.base_url
+
+    def ask(self, request: Request) -> Response:
+        """The answer to one call that is no page of a list, whatever its status; a login that has ended is renewed.
+
+        Args:
+            request: as a mapping says it, with all values filled in; its path may be a whole address.
+
+        Raises:
+            CrmError: the login failed. RequestException: no answer came.
+        """
+        path = request.path
+        url = path if path.startswith("http") else f"{self.log_in().rstrip('/')}/{path.lstrip('/')}"
+        call = HttpRequest(
+            request.method, url, headers=request.headers, params=request.params, json=request.json_body
+        )  # fmt: skip
+        sent: Response = self.session.send(self.session.prepare_request(call), timeout=(10, self.timeout))
+        return sent
 
     def close(self) -> None:
         """Ends calls that were made ahead, and closes the connections."""
@@ -121,7 +129,7 @@ def open_wire(
     session.trust_env = False
     session.mount("http://", limited)
     session.mount("https://", limited)
-    wire.ahead = ReadAhead(session, _readable(session.send, wire, backoff), wired.concurrency)
+    wire.ahead = ReadAhead(session, repeated(session.send, wire, backoff), wired.concurrency)
     session.send = wire.ahead.send
     session.prepare_request = _labelled(session.prepare_request, wire.purpose)
     session.__deepcopy__ = lambda _: session  # rest_api copies its configuration to validate it
@@ -210,61 +218,3 @@ def _server_time(response: Response) -> datetime:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, TypeError):
         return datetime.now(UTC)
-
-
-def _readable(send: Callable[..., Response], wire: Wire, backoff: float) -> Callable[..., Response]:
-    """Wraps `send`: repeats unreadable answers, and gives each answer a `json` that parses once."""
-
-    def send_readable(request: PreparedRequest, **kwargs: Any) -> Response:
-        again_after_login = True
-        for attempt in range(1, READ_TRIES + 1):
-            last = attempt == READ_TRIES
-            try:
-                response = send(request, **kwargs)
-                return _with_memory(response)
-            except Unreadable as problem:
-                if last:
-                    return _set_aside(request, wire, problem.reason, problem.text)
-            except ChunkedEncodingError as problem:
-                if last:
-                    return _set_aside(request, wire, "the answer breaks off", str(problem))
-            except HTTPError as problem:
-                renew = getattr(request, "renew", None)
-                if problem.response is None or problem.response.status_code != 401 or renew is None:
-                    raise
-                if not again_after_login or not renew(request):
-                    raise
-                again_after_login = False
-            time.sleep(backoff * attempt / 2)
-        raise RequestException("no answer could be read", request=request)
-
-    return send_readable
-
-
-def _with_memory(response: Response) -> Response:
-    memory: list[Any] = []
-
-    def json(**_: Any) -> Any:
-        if not memory:
-            memory.append(parse(response))
-        return memory[0]
-
-    if response.status_code < 400:
-        json()
-    response.json = json  # type: ignore[method-assign]
-    response.received_at = time.time_ns() // 1000  # type: ignore[attr-defined]
-    return response
-
-
-def _set_aside(request: PreparedRequest, wire: Wire, reason: str, text: str) -> Response:
-    """An empty page that says it is one that could not be read."""
-    page = SetAside(reason, errors.shortened(wire.redact, text, 2000))
-    with wire.lock:
-        wire.set_aside.append(page)
-    response: Any = Response()
-    response.status_code, response.url, response.request = 200, request.url or "", request
-    response._content = b""
-    response.set_aside = page
-    response.received_at = time.time_ns() // 1000
-    response.json = lambda **_: {}
-    return response  # type: ignore[no-any-return]

@@ -50,3 +50,32 @@ def test_a_token_is_asked_for(project_root: Path, tmp_path: Path, crm: str, lack
     (read,) = extract(connection, adapter=adapter, entities=["users"])
     assert read.new == sandbox.crm(crm).store.count(kind) > 0
     assert [asked["grant_type"] for asked in adapter.asked] == [[grant]]
+
+
+class Ending(RequestsAdapter):
+    """Ends all logins when the call for one record comes for the first time."""
+
+    def __init__(self, sandbox: Sandbox, path: str) -> None:
+        super().__init__(sandbox)
+        self.sandbox, self.path, self.statuses = sandbox, path, list[int]()
+
+    def send(self, request: Any, *args: Any, **more: Any) -> Any:
+        if self.path in request.url and not self.statuses:
+            self.sandbox.crm("salesforce").tokens.withdraw_all()
+        answered = super().send(request, *args, **more)
+        if self.path in request.url:
+            self.statuses.append(answered.status_code)
+        return answered
+
+
+def test_a_login_that_ends_before_one_record_is_asked_for_is_renewed(project_root: Path, tmp_path: Path) -> None:
+    """Pages renew it; so does the call that confirms that a record is no more."""
+    sandbox = emulated.emulated("salesforce", 20)
+    given = sandbox.crm("salesforce").environment("http://sandbox/salesforce")
+    given["ALLOW_INSECURE_CRM_URLS"] = "true"  # nothing leaves this process
+    connection = resolve("salesforce", Project(project_root, tmp_path), sandbox_environment=given)
+    extract(connection, adapter=RequestsAdapter(sandbox), entities=["users"])
+    sandbox.crm("salesforce").remove(sandbox.crm("salesforce").store.select("User")[-1])
+    adapter = Ending(sandbox, "sobjects/User/")
+    (read,) = extract(connection, adapter=adapter, entities=["users"], full_refresh=True)
+    assert (read.deleted, read.complete, adapter.statuses) == (1, True, [401, 404])

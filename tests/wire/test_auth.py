@@ -14,6 +14,7 @@ import pytest
 from requests import Request
 
 from pipelines.connections.errors import SettingsError
+from pipelines.mapping.language import Request as Asked
 from pipelines.wire.auth import build_auth
 from pipelines.wire.errors import AuthenticationFailed, CrmUnreachable
 
@@ -78,6 +79,18 @@ def test_a_refused_token_is_renewed_once(wired: Callable[..., Any]) -> None:
     with pytest.raises(Exception, match="401"):
         send(wire)
     assert len([r for r in adapter.requests if "token" in r.url]) == 2
+
+
+def test_a_call_that_is_no_page_renews_it_alike(wired: Callable[..., Any]) -> None:
+    """`Wire.ask` raises at no status; the login is renewed all the same, once."""
+    wire, adapter = wired(tokens(refuse={"token-1"}), auth=OAUTH)
+    assert wire.ask(Asked(path="contacts/1")).status_code == 200
+    assert [r.headers.get("Authorization") for r in adapter.requests if "contacts" in r.url] == [
+        "Bearer token-1", "Bearer token-2",
+    ]  # fmt: skip
+    wire, adapter = wired(tokens(refuse={f"token-{i}" for i in range(9)}), auth={**OAUTH, "client_id": "other"})
+    assert wire.ask(Asked(path="contacts/1")).status_code == 401
+    assert len(adapter.requests) == 4
 
 
 def test_an_expired_token_is_renewed_before_it_is_refused(
