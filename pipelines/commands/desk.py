@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.commands.applying import apply_plan
+from pipelines.commands.applying import apply_plan, settle_all
 from pipelines.commands.exits import Exit, worst
 from pipelines.commands.failures import describe
 from pipelines.commands.reading import read_warehouse
@@ -125,6 +125,7 @@ def carry_out(
         report = Report(runs.new_run_id(), session.owner.name, session.is_sandbox)
         runs.start(state, [name], report.run_id)
         try:
+            settle_all(session, [connection], report, state)
             with lock(session.owner, f"push-{name}", "writing to the CRM"):
                 with at_desk(session, connection, state) as desk:
                     made = planner(desk)

@@ -47,8 +47,9 @@ def revert(
 
     def back(desk: Desk) -> Plan:
         return plan_back(
-            run_id, desk.connection, desk.con, desk.state, desk.session.schemas, archive_created=archive_created
-        )
+            run_id, desk.connection, desk.con, desk.state, desk.session.schemas,
+            archive_created=archive_created, allow_mass_change=allow_mass_change,
+        )  # fmt: skip
 
     codes = [Exit.DONE]
     try:
@@ -70,7 +71,7 @@ def revert(
                 with open_desk(one, data_dir=data_dir, sandbox=is_sandbox, owner=of_owner, quiet=as_json) as desk:
                     made = back(desk)
                 present(made, Shape(details, html, csv, out, as_json))
-                codes += [Exit.GUARDED] if made.guard and not allow_mass_change else []
+                codes += [Exit.GUARDED] if made.guard else []
         if not written:
             print(f"run {run_id} wrote nothing to any CRM")
     except Stop as stopped:

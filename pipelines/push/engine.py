@@ -26,8 +26,6 @@ from pipelines.state import controls, intents, ledger, pins
 from pipelines.state.database import State
 from pipelines.wire.errors import CrmError
 
-ENDED = "ended"
-"""Of an intent's extra: what became of a record that was not to be sent."""
 Progress = Callable[[str, str, int], None]
 """Called with entity, status and the number of records that have just got it."""
 
@@ -175,7 +173,7 @@ class Engine:
             extra = {"key": room.reading.key_of(unit)} if unit.intent.action == "create" else {}
             if place in ended:
                 said = self.client.redact.text(ended[place].error or "") or None
-                extra[ENDED] = ended[place]._replace(record=None, error=said)._asdict()
+                extra[intents.ENDED] = ended[place]._replace(record=None, error=said)._asdict()
             if extra:
                 unit.intent = replace(unit.intent, extra={**unit.intent.extra, **extra})
         async with self.one_writer:

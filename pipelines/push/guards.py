@@ -98,6 +98,11 @@ def _too_many(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -
             yield f"{entity}: {creates} records would be created ({settings.max_creates} may)"
 
 
+def too_much(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Too many changes, creations or deletions, in words."""
+    return [*too_many_deletions(connection, counts), *_too_many(connection, counts)]
+
+
 def too_many_deletions(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Deletions beyond the guard, in words; a first sync is no excuse for them."""
     most = connection.settings.max_deletions

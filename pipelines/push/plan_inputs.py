@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.connections.connection import Connection
+from pipelines.push import unread
 from pipelines.state import arrow, controls, intents, ledger, pins, registry
 from pipelines.state.database import State
 from pipelines.state.push_tables import created, echoes, holds, never_sync
@@ -23,11 +24,21 @@ def has_pins(state: State, entity: str) -> bool:
 
 
 def register(con: duckdb.DuckDBPyConnection, state: State, connection: Connection, entity: str) -> None:
-    """Makes plan_echoes, plan_pins, plan_holds, plan_unfinished, plan_created and plan_never on the connection."""
+    """Makes plan_echoes, plan_pins, plan_holds, plan_unfinished, plan_created and plan_never on the connection.
+
+    What was written since the CRM was read is held, too: it is there, and would show as a difference.
+    """
     name = connection.name
     _lay(con, "plan_echoes", _schema(echoes, _ECHO), ledger.load_echoes(state, entity, name, rewritten=True))
     _lay(con, "plan_pins", _schema(pins_table, _PIN), pins.load(state, entity))
     _lay(con, "plan_holds", _schema(holds, _HOLD), pins.load_holds(state, entity))
+    unread.lay(con, state, connection, entity)
+    con.execute(
+        "INSERT INTO plan_holds SELECT record_key, field, sent, NULL, "
+        "'written by run ' || run_id || '; not read again since' FROM plan_unread AS u WHERE NOT EXISTS (SELECT 1 "
+        "FROM plan_holds AS h WHERE h.record_key = u.record_key AND h.field = u.field "
+        "AND h.golden_value IS NOT DISTINCT FROM u.sent)"
+    )
     _lay(con, "plan_waiting", _schema(intents_table, _WAIT), intents.unfinished(state, name, entity))
     _lay(con, "plan_made", _schema(created, _MADE), ledger.load_created(state, entity, name))
     _lay(con, "plan_redirects", _schema(redirects_table, _MOVED), registry.load_redirects(state, entity))
@@ -41,6 +52,11 @@ def register(con: duckdb.DuckDBPyConnection, state: State, connection: Connectio
         "FROM plan_made AS c LEFT JOIN plan_redirects AS m ON m.from_id = c.golden_id"
     )
     _lay_never(con, state, connection, entity)
+
+
+def records_of(con: duckdb.DuckDBPyConnection, staged: str) -> int:
+    """How many records a staged table of one CRM has: those that are there and in scope."""
+    return int(con.execute(f"SELECT count(*) FROM {staged} WHERE NOT is_deleted AND is_in_scope").fetchall()[0][0])
 
 
 def register_archived(con: duckdb.DuckDBPyConnection, state: State, entity: str) -> None:

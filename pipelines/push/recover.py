@@ -10,13 +10,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.push.engine import ENDED, Engine, Room
+from pipelines.push.engine import Engine, Room
 from pipelines.push.reading import GONE
 from pipelines.push.sending import UNKNOWN
 from pipelines.push.units import MICROSECONDS, Result, Unit, same_json
 from pipelines.state import intents
 from pipelines.state.database import now_us
-from pipelines.state.intents import Intent
+from pipelines.state.intents import ENDED, Intent
 from pipelines.wire.errors import CrmError
 
 INTERRUPTED = "interrupted; it was not carried out"

@@ -20,6 +20,7 @@ create table if not exists meta.staged (
     rejected_records bigint, rejected_values bigint, primary key (connection, entity));
 create table if not exists meta.staged_loads (connection varchar, entity varchar, load_id varchar, rows bigint);
 create table if not exists meta.staged_echoes (connection varchar, entity varchar, source_id varchar, digest varchar);
+create table if not exists meta.reads (connection varchar, entity varchar, read_at timestamptz);
 create table if not exists sync.echoes (
     connection varchar, entity varchar, source_id varchar, field varchar, value varchar,
     written_at timestamptz, since timestamptz);

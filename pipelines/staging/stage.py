@@ -69,10 +69,20 @@ def stage(
         for entity in connection.entities:
             if entity in schemas:
                 counts.append(_stage_entity(con, layout(connection, entity, schemas[entity])))
+        _note_reads(con, connection.name)
     forget_dropped(con, connection.name, connection.mapping.entities)
     make_views(con, schemas)
     make_own_views(con, connection, schemas)
     return counts
+
+
+def _note_reads(con: duckdb.DuckDBPyConnection, connection: str) -> None:
+    """When each entity was last read whole: of what we wrote since, the tables cannot know."""
+    con.execute("delete from meta.reads where connection = $1", [connection])
+    there = "select 1 from duckdb_tables() where database_name = $1 and schema_name = 'raw' and table_name = '_reads'"
+    if con.execute(there, [RAW]).fetchall():
+        last = f"select $1, entity, max(read_at) from {RAW}.raw._reads where complete group by entity"
+        con.execute(f"insert into meta.reads {last}", [connection])
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from pipelines.state.push_tables import intents
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ENDED = "ended"
+"""Of an intent's extra: what became of a record that was not to be sent."""
 UNFINISHED = ("open", "failed", "dead", "uncertain", "skipped")
 
 
@@ -89,6 +91,18 @@ def failures(state: State, connection_name: str | None = None) -> list[dict[str,
     with state.read() as connection:
         found = connection.execute(query.order_by(intents.c.planned_at)).mappings().all()
     return [{**row, "payload": json.loads(row["payload"])} for row in found]
+
+
+def lost_creates(state: State, connection_name: str, entity: str) -> dict[str, str]:
+    """By golden id: the last run that sent a creation whose answer nobody saw, and did not find what became of it."""
+    table = intents.c
+    mine = (table.connection == connection_name, table.entity == entity, table.action == "create")
+    lost = (table.status.in_(("failed", "dead", "superseded")), table.error.is_not(None))
+    unanswered = sa.or_(table.http_status.is_(None), table.http_status >= 500)
+    query = sa.select(table.golden_id, table.run_id, table.payload).where(*mine, *lost, unanswered)
+    with state.read() as connection:
+        found = connection.execute(query.order_by(table.sent_at)).all()
+    return {golden: run for golden, run, payload in found if ENDED not in json.loads(payload)}
 
 
 def retry(state: State, connection_name: str | None = None, intent_ids: Iterable[str] | None = None) -> int:

@@ -177,7 +177,10 @@ def test_a_saved_plan_is_applied_as_it_was_and_undone(place: Place, typed: Typed
     assert held()[edited]["first_name"] == "Edited"
     again = json.loads(typed("apply", "brivity", "--plan", saved, "--json")[1])
     assert all(not row.get("pushed") for row in again["rows"])
-    typed("run", "brivity", "--push", "off", "--stages", "extract,staging,unify")
+    # nothing is read in between: what was written is known, neither planned again nor taken for an edit of theirs
+    left = json.loads(typed("plan", "brivity", "--json", "--details")[1])["details"]
+    assert {row["record"] for row in left if row["action"] == "update"} == {f"brivity:{edited}"}
+    assert any(row["why"] == f"written by run {report['run_id']}; not read again since" for row in left)
     code, shown, _ = typed("revert", report["run_id"])
     assert code == 0
     assert shown.startswith(f"Undo of run {report['run_id']} in brivity: ")

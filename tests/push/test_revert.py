@@ -109,6 +109,41 @@ def test_what_was_edited_since_is_left_and_listed(bench: Bench, connect: Any) ->
     assert bench.crm.records["contacts"]["1"]["email"] is None
 
 
+def test_an_undo_straight_after_the_run_knows_what_was_written(bench: Bench, connect: Any) -> None:
+    """Nothing was read since: what we wrote is neither written again nor an edit of theirs."""
+    connection = connect()
+    bench.crm.put("contacts", "1", first="Old", email=None, tags=["a"])
+    bench.warehouse.record("g1", "north", "contacts", "1")
+    bench.warehouse.golden("contacts", "g1", first_name="New", email="ann@x.org", tags=["a", "b"])
+    bench.read(connection)
+    bench.warehouse.con.execute("UPDATE staging.north__contacts SET seen_at = now() - INTERVAL 1 MINUTE")
+    bench.warehouse.con.execute(
+        "CREATE TABLE meta.reads AS SELECT 'north' AS connection, 'contacts' AS entity, now() AS read_at"
+    )
+    runs.start(bench.state, ["north"], "r1")
+    bench.apply(bench.planned(connection), connection, "r1")
+    assert {(row["action"], row["why"]) for row in bench.planned(connection).rows.to_pylist()} == {
+        ("none", "written by run r1; not read again since")
+    }
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+    assert {(row["field"], row["old"], row["new"]) for row in made.rows.to_pylist()} == {
+        ("first_name", '"New"', '"Old"'),
+        ("email", '"ann@x.org"', None),
+        ("tags", '["a","b"]', '["a"]'),
+    }
+    bench.crm.edit("contacts", "1", first="Edited")
+    assert bench.apply(made, connection, "r2").counts == {"contacts": {"skipped": 1, "sent": 0}}
+    bench.crm.edit("contacts", "1", first="New")
+    runs.start(bench.state, ["north"], "r3")
+    assert bench.apply(made, connection, "r3").counts == {"contacts": {"done": 1, "sent": 1}}
+    there = bench.crm.records["contacts"]["1"]
+    assert (there["first"], there["email"], there["tags"]) == ("Old", None, ["a"])
+    assert bench.planned(connection).is_empty
+    assert {
+        row["why"] for row in revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas).rows.to_pylist()
+    } == {"already as it was before"}
+
+
 def test_an_undo_can_be_undone(bench: Bench, connect: Any) -> None:
     connection = set_up(bench, connect)
     bench.apply(revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas), connection, "r2")
@@ -148,6 +183,25 @@ def test_more_than_a_few_archived_records_are_a_guard(bench: Bench, connect: Any
         bench.apply(made, connection, "r2")
     assert len(bench.crm.records["contacts"]) == 2
     assert revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas).guard == ()
+
+
+def test_an_undo_of_much_is_a_guard_like_any_plan(bench: Bench, connect: Any) -> None:
+    connection = connect()
+    for number in range(12):
+        bench.crm.put("contacts", str(number), first="Old")
+        bench.warehouse.record(f"g{number}", "north", "contacts", str(number))
+        bench.warehouse.golden("contacts", f"g{number}", first_name="New")
+    bench.read(connection)
+    bench.apply(bench.planned(connection), connection, "r1")  # a first sync is exempt, its undo is not
+    bench.read(connection)
+    made = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas)
+    assert made.guard == ("contacts: 12 of 12 records would change (100%; 20% may)",)
+    with pytest.raises(GuardTripped):
+        bench.apply(made, connection, "r2")
+    meant = revert("r1", connection, bench.warehouse.con, bench.state, bench.schemas, allow_mass_change=True)
+    assert meant.guard == ()
+    bench.apply(meant, connection, "r2")
+    assert {there["first"] for there in bench.crm.records["contacts"].values()} == {"Old"}
 
 
 def test_a_run_that_wrote_nothing_says_so(bench: Bench, connect: Any) -> None:
