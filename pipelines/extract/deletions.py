@@ -1,5 +1,5 @@
-"""What is no longer there: named by the CRM's own list of deleted records, merged into another record, or missing from
-a full read and confirmed.
+"""What is no longer there: named by the CRM's own list of deleted records, merged into another record, not found when
+we came to write to it, or missing from a full read and confirmed.
 
 A record that is missing counts as deleted once a GET for it finds nothing, or, where the CRM has no such call, once it
 is missing from two full reads in a row. One that is still there is taken as it is.
@@ -24,6 +24,7 @@ from pipelines.extract.pages import Current, Intake, Layout
 from pipelines.extract.shape import json_path, literal, select
 from pipelines.mapping.language import Request
 from pipelines.mapping.wanted import plain_fields
+from pipelines.state import intents
 
 GONE = (404, 410)
 FEWEST_CONFIRMED = 100
@@ -62,6 +63,8 @@ def find(job: Job, current: Current, intake: Intake, *, full: bool, bookmark: st
         gone, found.named, found.is_whole = named_deleted(job, feed, bookmark)
     if job.is_known and intake.files:
         gone += ask(job, intake, [one for one in _merged(job, intake) if one not in gone], found)
+    if job.is_known:
+        gone += ask(job, intake, [one for one in _not_found(job) if one not in gone], found)
     if job.is_known and full:
         current.prepare(job.con)
         missing = _missing(job, current, set(gone))
@@ -111,6 +114,18 @@ def _merged(job: Job, intake: Intake) -> list[str]:
     files = ", ".join(literal(str(file)) for file in intake.files)
     rows = job.con.execute(f"""select id from log.raw.{job.name}
         where id in (select unnest({ids}) from read_parquet([{files}]))
+        group by id having not arg_max(deleted, {raw.ORDER}) order by id""").fetchall()
+    return [row[0] for row in rows]
+
+
+def _not_found(job: Job) -> list[str]:
+    """Ids that are current in the log, and that a push has not found: else they would be planned, and passed over, at
+    every run until the next full read."""
+    keys = intents.not_found(job.state, job.connection.name, job.name) if job.state is not None else []
+    if not keys:
+        return []
+    ids = ", ".join(literal(key.partition(":")[2]) for key in keys)
+    rows = job.con.execute(f"""select id from log.raw.{job.name} where id in ({ids})
         group by id having not arg_max(deleted, {raw.ORDER}) order by id""").fetchall()
     return [row[0] for row in rows]
 

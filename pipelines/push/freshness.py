@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.push.reading import GONE, Reading
 from pipelines.push.units import MICROSECONDS, Result, Unit, same_json
 from pipelines.push.untouched import untouched
+from pipelines.state.intents import NOT_FOUND
 
 CHANGED = "changed in the CRM since it was read; planned anew at the next run"
 
@@ -53,7 +54,7 @@ async def _told(reading: Reading, units: Sequence[Unit]) -> list[dict[str, Any] 
 
 def _judged(unit: Unit, row: dict[str, Any] | None) -> Result | None:
     if unit.current is None:
-        return Result("skipped", unit.source_id, error="no longer in the CRM")
+        return Result("skipped", unit.source_id, error=NOT_FOUND)
     if row is None:
         return Result("skipped", unit.source_id, error="the CRM's record cannot be read")
     if row["is_deleted"] or not row["is_in_scope"]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ENDED = "ended"
 """Of an intent's extra: what became of a record that was not to be sent."""
+NOT_FOUND = "no longer in the CRM"
+"""Error of what was skipped because the CRM has no such record."""
 UNFINISHED = ("open", "failed", "dead", "uncertain", "skipped")
 
 
@@ -91,6 +93,15 @@ def failures(state: State, connection_name: str | None = None) -> list[dict[str,
     with state.read() as connection:
         found = connection.execute(query.order_by(intents.c.planned_at)).mappings().all()
     return [{**row, "payload": json.loads(row["payload"])} for row in found]
+
+
+def not_found(state: State, connection_name: str, entity: str) -> list[str]:
+    """Keys of the records that the last write to them did not find."""
+    mine = (intents.c.connection == connection_name, intents.c.entity == entity)
+    said = (intents.c.status == "skipped", intents.c.error == NOT_FOUND)
+    with state.read() as connection:
+        found = connection.execute(sa.select(intents.c.record_key).where(*mine, *said).distinct())
+        return sorted(str(row[0]) for row in found)
 
 
 def lost_creates(state: State, connection_name: str, entity: str) -> dict[str, str]:

@@ -11,6 +11,9 @@ import pytest
 from extract_memory import SINCE, filled, run
 
 from pipelines.extract.guard import SourceShrank
+from pipelines.state import intents, ledger
+from pipelines.state.database import open_state
+from pipelines.state.intents import Change, Intent
 
 
 def test_missing_and_not_found_is_deleted(memory: ModuleType, tmp_path: Path) -> None:
@@ -92,6 +95,28 @@ def test_reconcile_reads_everything_when_it_is_due(memory: ModuleType, tmp_path:
     read = run(crm, connection)
     assert (read.full, read.deleted) == (True, 1)
     assert memory.current(connection) == crm.records
+
+
+def test_what_a_push_did_not_find_is_asked_for_before_everything_is_read_again(
+    memory: ModuleType, tmp_path: Path
+) -> None:
+    """Else it would be planned, and passed over, at every run until the next full read."""
+    crm = filled()
+    connection = memory.connection(tmp_path, extract=SINCE, deleted={"reconcile": "24h"})
+    with open_state(connection.owner) as state:
+        run(crm, connection, state=state)
+        crm.remove("c4")
+        name = connection.name
+        tried = [
+            Intent(f"i{id}", "r1", name, "contacts", "update", "g", f"{name}:{id}", (Change("name", None, '"x"'),))
+            for id in ("c2", "c4")
+        ]
+        intents.open_all(state, tried)
+        ledger.settle(state, [ledger.Outcome(one, "skipped", one.record_key, error=intents.NOT_FOUND) for one in tried])
+        read = run(crm, connection, state=state)
+        assert (read.full, read.deleted, crm.calls["get"]) == (False, 1, 2)
+        assert memory.current(connection) == crm.records
+        assert run(crm, connection, state=state).deleted == 0
 
 
 def age(connection: Any) -> None:
