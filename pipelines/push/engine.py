@@ -22,7 +22,7 @@ from pipelines.push.references import References
 from pipelines.push.sending import Sender
 from pipelines.push.units import Result, Unit
 from pipelines.push.write import Writer, values_of
-from pipelines.state import controls, intents, ledger, pins
+from pipelines.state import controls, intents, ledger, made, pins
 from pipelines.state.database import State
 from pipelines.wire.errors import CrmError
 
@@ -121,7 +121,7 @@ class Engine:
                 self.progress(room.reading.name, status, number)
 
     async def _before(self, room: Room, action: str, units: Sequence[Unit]) -> dict[int, Result]:
-        """What need not be sent at all: records that have changed since the plan."""
+        """What need not be sent at all: records that have changed, or were made, since the plan."""
         if action == "link":
             for unit in units:
                 unit.source_id = unit.source_id or self.references.known.get(
@@ -129,7 +129,11 @@ class Engine:
                 )
             missing = Result("skipped", error="the record is not in the CRM yet")
             return {place: missing for place, unit in enumerate(units) if unit.source_id is None}
-        if action in {"create", "unlink"}:
+        if action == "create":
+            name, ids = room.reading.name, [unit.intent.golden_id for unit in units]
+            told = await asyncio.to_thread(made.since, self.state, self.connection.name, name, ids)
+            return {place: Result("skipped", error=told[id]) for place, id in enumerate(ids) if id in told}
+        if action == "unlink":
             return {}
         try:
             return await stale_units(room.reading, units, _tells_plain(room))
@@ -168,29 +172,36 @@ class Engine:
         return {**defaults, **body}
 
     async def _intend(self, room: Room, units: Sequence[Unit], ended: Mapping[int, Result]) -> None:
-        """Puts the intents on disk, with the end of those that are not sent; from here on the calls may go out."""
-        for place, unit in enumerate(units):
+        """Puts the intents on disk, with the end of those that are not sent; from here on the calls may go out.
+
+        A creation that is passed over leaves none: an earlier one of the same record may be uncertain, and stays.
+        """
+        pairs = [(unit, ended.get(place)) for place, unit in enumerate(units)]
+        kept = [(unit, end) for unit, end in pairs if unit.intent.action != "create" or not _is_skipped(end)]
+        for unit, end in kept:
             extra = {"key": room.reading.key_of(unit)} if unit.intent.action == "create" else {}
-            if place in ended:
-                said = self.client.redact.text(ended[place].error or "") or None
-                extra[intents.ENDED] = ended[place]._replace(record=None, error=said)._asdict()
+            if end is not None:
+                said = self.client.redact.text(end.error or "") or None
+                extra[intents.ENDED] = end._replace(record=None, error=said)._asdict()
             if extra:
                 unit.intent = replace(unit.intent, extra={**unit.intent.extra, **extra})
+        sent = [unit for unit, end in kept if end is None]
         async with self.one_writer:
-            await asyncio.to_thread(self._write_intents, units)
+            await asyncio.to_thread(self._write_intents, [unit for unit, _ in kept], sent)
 
-    def _write_intents(self, units: Sequence[Unit]) -> None:
+    def _write_intents(self, units: Sequence[Unit], sent: Sequence[Unit]) -> None:
         held = [
             pins.Hold(
                 unit.intent.record_key or "", unit.intent.entity, name, golden, None, f"reverted by {self.run_id}"
             )
-            for unit in units
+            for unit in sent
             for name, golden in unit.holds.items()
         ]
         if held:
             with self.state.write() as connection:
                 pins.hold(connection, self.run_id, held)
-        intents.open_all(self.state, [unit.intent for unit in units])
+        if units:
+            intents.open_all(self.state, [unit.intent for unit in units])
 
     async def _send(self, room: Room, action: str, units: Sequence[Unit]) -> list[Result]:
         if not units:
@@ -213,6 +224,10 @@ def _tells_plain(room: Room) -> Callable[[Unit], bool]:
         return is_update and looked_up.isdisjoint(unit.values) and room.writer.is_plain(unit.values)
 
     return is_plain
+
+
+def _is_skipped(end: Result | None) -> bool:
+    return end is not None and end.status == "skipped"
 
 
 def _held_back(room: Room, units: Sequence[Unit]) -> dict[int, Result]:

@@ -10,8 +10,8 @@ from push_warehouse import creating
 
 from pipelines.push.apply import GuardTripped
 from pipelines.push.plan import plan
-from pipelines.push.planned import PlanError
-from pipelines.state import controls, ledger, registry
+from pipelines.push.planned import PlanError, load_plan
+from pipelines.state import controls, intents, ledger, registry
 
 
 def test_an_update_is_sent_written_down_and_needs_no_second_run(room: Any) -> None:
@@ -141,8 +141,6 @@ def test_links_are_written_after_both_sides(room: Any) -> None:
 
 
 def test_a_saved_plan_is_applied_as_it_was(room: Any, tmp_path: Path) -> None:
-    from pipelines.push.planned import load_plan
-
     room.differing(1)
     room.differing(2)
     connection = room.connect()
@@ -153,6 +151,21 @@ def test_a_saved_plan_is_applied_as_it_was(room: Any, tmp_path: Path) -> None:
     assert done.counts == {"contacts": {"done": 1, "skipped": 1, "sent": 1}}
     assert room.crm.records["contacts"]["1"]["first"] == "New"
     assert room.crm.records["contacts"]["2"]["first"] == "Meanwhile"
+
+
+@pytest.mark.parametrize("fault", [None, "lost"])
+def test_a_saved_plan_creates_nobody_twice(room: Any, tmp_path: Path, fault: str | None) -> None:
+    """Who has no key to be found by would be made again; and what is uncertain is never sent again unasked."""
+    room.lacking(1, first_name="Ann")
+    connection = room.connect(creating())
+    plan(connection, room.warehouse.con, room.state, room.schemas).save(tmp_path / "plan.json")
+    room.crm.strike = lambda request: fault if request.method == "POST" else None
+    room.apply(load_plan(tmp_path / "plan.json"), connection)
+    room.crm.strike = None
+    done = room.apply(load_plan(tmp_path / "plan.json"), connection)
+    assert done.counts == {"contacts": {"skipped": 1, "sent": 0}}
+    assert room.crm.created.total() == 1
+    assert [one["status"] for one in intents.failures(room.state)] == (["uncertain"] if fault else [])
 
 
 def test_a_plan_over_a_guard_sends_nothing(room: Any) -> None:
