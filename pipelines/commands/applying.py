@@ -43,6 +43,7 @@ def apply_plan(
     finally:
         reader.close()
     tell(done, connection, report)
+    tell_passed_over(connection, report, state)
     return done
 
 
@@ -91,9 +92,19 @@ def tell(done: Applied, connection: Connection, report: Report) -> None:
     report.messages += [f"[{connection.mapping.label}] {note}" for note in done.notes]
     if done.stopped is not None:
         report.stop(*describe(done.stopped, connection))
-    elif done.number("dead") or done.number("uncertain"):
-        number = done.number("dead") + done.number("uncertain")
+    elif number := done.number("dead") + done.number("uncertain"):
         report.messages.append(f"[{connection.mapping.label}] {number} writes need a person: crosswalk failures")
+    elif number := done.number("failed"):
+        said = f"{number} writes failed and are tried again: crosswalk failures"
+        report.messages.append(f"[{connection.mapping.label}] {said}")
+
+
+def tell_passed_over(connection: Connection, report: Report, state: State) -> None:
+    """Says of records that the plan named and that were left as they are, why."""
+    from pipelines.state import written
+
+    for why, number in written.passed_over(state, report.run_id, connection.name).items():
+        report.messages.append(f"[{connection.mapping.label}] {number} records left as they are: {why}")
 
 
 def _sum(counts: Any, status: str) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.commands.applying import apply_plan
-from pipelines.commands.exits import Exit
 from pipelines.commands.failures import describe
 from pipelines.commands.reading import read_warehouse
 from pipelines.commands.report import Report, Row
@@ -111,13 +110,13 @@ class _Push:
                 self.report.stop(*describe(problem, self.connection))
 
     def _carry_out(self, made: Plan | Exception) -> None:
-        from pipelines.push.guards import is_at_rest
+        from pipelines.push.guards import GuardTripped, is_at_rest
 
         if isinstance(made, Exception):
             raise made
         if made.guard:
-            self.report.stop(Exit.GUARDED, f"[{self.connection.mapping.label}] " + "; ".join(made.guard))
-        elif _mode(self.connection, self.options) == "apply" and not is_at_rest(made, self.state):
+            raise GuardTripped(self.connection.name, made.guard)
+        if _mode(self.connection, self.options) == "apply" and not is_at_rest(made, self.state):
             allowed = self.options.allow_mass_change
             apply_plan(self.session, self.connection, made, self.report, self.state, allow_mass_change=allowed)
 

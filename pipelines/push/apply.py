@@ -39,19 +39,6 @@ COLLECT_AFTER = 100_000
 """Objects that come before the collector of garbage looks at them."""
 
 
-class GuardTripped(Exception):  # noqa: N818 - says a state: the plan is too big to be true
-    """The plan goes over a guard; nothing was sent."""
-
-    exit_code = 5
-
-    def __init__(self, connection: str, guard: tuple[str, ...]) -> None:
-        self.guard = guard
-        super().__init__(
-            f"{connection}: nothing was pushed, because the plan is too big to be an everyday one: "
-            f"{'; '.join(guard)}. If that is meant, say --allow-mass-change."
-        )
-
-
 @dataclass(frozen=True)
 class Applied:
     """What became of a plan.
@@ -107,7 +94,7 @@ def apply(
         backoff: seconds before the first repetition of a call.
 
     Raises:
-        GuardTripped: the plan goes over a guard.
+        guards.GuardTripped: the plan goes over a guard.
         PlanError: the plan belongs to another connection or owner, or the connection is paused.
     """
     _check(plan, connection, state, allow_mass_change)
@@ -153,7 +140,7 @@ def _check(plan: Plan, connection: Connection, state: State, allow_mass_change: 
     if paused and not plan.is_empty:
         raise PlanError(f"{connection.name} is paused: {paused}")
     if plan.guard and not allow_mass_change:
-        raise GuardTripped(connection.name, plan.guard)
+        raise guards.GuardTripped(connection.name, plan.guard)
 
 
 @dataclass

@@ -32,6 +32,19 @@ FEW = 10
 GROWTH = 1.5
 
 
+class GuardTripped(Exception):  # noqa: N818 - says a state: the plan is too big to be true
+    """The plan goes over a guard; nothing was sent."""
+
+    exit_code = 5
+
+    def __init__(self, connection: str, guard: tuple[str, ...]) -> None:
+        self.guard = guard
+        super().__init__(
+            f"{connection}: nothing was pushed, because the plan is too big to be an everyday one: "
+            f"{'; '.join(guard)}. If that is meant, say --allow-mass-change."
+        )
+
+
 def measure(
     con: duckdb.DuckDBPyConnection, connection: Connection, schemas: Mapping[str, CanonicalEntity]
 ) -> dict[str, float]:

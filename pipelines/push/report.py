@@ -99,13 +99,18 @@ def as_text(plan: Plan, *, with_details: bool = False) -> str:
     for row in summary(plan):
         told = ", ".join(f"{row[name]} {title}" for name, title in TITLES.items() if row.get(name))
         lines.append(f"  {row['entity']}: {told or 'no records'}")
-    lines += [f"  {n:>7} fields {action}: {why} ({entity})" for entity, action, why, n in reasons(plan)]
+    lines += [f"  {n:>7} fields {_said(action)}: {why} ({entity})" for entity, action, why, n in reasons(plan)]
     if with_details:
         for row in details(plan):
             say = "; ".join(filter(None, (row["why"], row["conflict"])))
             arrow = f"{row['old'] or '(empty)'} -> {row['new'] or '(empty)'}"
-            lines.append(f"{row['action']:8} {row['entity']} {row['record']} {row['field']}: {arrow} [{say}]")
+            lines.append(f"{_said(row['action']):8} {row['entity']} {row['record']} {row['field']}: {arrow} [{say}]")
     return "\n".join(lines)
+
+
+def _said(action: str) -> str:
+    """The action as people call it."""
+    return "left" if action == "none" else action
 
 
 def as_json(plan: Plan, *, with_details: bool = True) -> dict[str, Any]:

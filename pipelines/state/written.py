@@ -1,4 +1,7 @@
-"""What was written to a CRM since a moment: of the ledger only the runs that went on after it are looked at."""
+"""What runs did to a CRM: what was written since a moment, and what was passed over, by its reason.
+
+Of the ledger only the rows of the runs in question are looked at.
+"""
 
 from __future__ import annotations
 
@@ -23,3 +26,12 @@ def load(state: State, connection_name: str, entity: str, since: int) -> Iterato
     sent = (ledger.c.sent_at > since, ledger.c.status == "done")
     with state.read() as connection:
         yield from arrow.read_arrow(connection, COLUMNS, sa.and_(*mine, *sent))
+
+
+def passed_over(state: State, run_id: str, connection_name: str) -> dict[str, int]:
+    """How many records a run passed over, by the reason, the most frequent first."""
+    number = sa.func.count()
+    mine = (ledger.c.run_id == run_id, ledger.c.connection == connection_name, ledger.c.status == "skipped")
+    query = sa.select(ledger.c.error, number).where(*mine).group_by(ledger.c.error).order_by(number.desc())
+    with state.read() as connection:
+        return {str(why): int(found) for why, found in connection.execute(query)}

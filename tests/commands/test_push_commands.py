@@ -175,6 +175,8 @@ def test_a_saved_plan_is_applied_as_it_was_and_undone(place: Place, typed: Typed
     pushed = next(row for row in report["rows"] if row["stage"] == "push" and row["entity"] == "contacts")
     assert (code, pushed["pushed"], pushed["unchanged"]) == (0, len(ids) - 1, 1)  # the edited one was left alone
     assert held()[edited]["first_name"] == "Edited"
+    why = "changed in the CRM since it was read; planned anew at the next run"
+    assert f"[Brivity] 1 records left as they are: {why}" in report["messages"]
     again = json.loads(typed("apply", "brivity", "--plan", saved, "--json")[1])
     assert all(not row.get("pushed") for row in again["rows"])
     # nothing is read in between: what was written is known, neither planned again nor taken for an edit of theirs
@@ -221,4 +223,7 @@ def test_a_plan_over_a_guard_stops_until_it_is_meant(
     code, out, _ = typed("apply", "brivity")
     assert code == 5
     assert "nothing was pushed" in out
+    code, out, err = typed("run", "brivity", "--push", "apply", "--stages", "push")
+    assert code == 5
+    assert "If that is meant, say --allow-mass-change." in out + err
     assert typed("apply", "brivity", "--limit", "1", "--allow-mass-change")[0] == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from push_warehouse import creating
 
-from pipelines.push.apply import GuardTripped
+from pipelines.push.guards import GuardTripped
 from pipelines.push.plan import plan
 from pipelines.push.planned import PlanError, load_plan
 from pipelines.state import controls, intents, ledger, registry

@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity
-from pipelines.push.apply import Applied, GuardTripped, apply
+from pipelines.push.apply import Applied, apply
+from pipelines.push.guards import GuardTripped
 from pipelines.push.plan import plan
 from pipelines.push.planned import Plan
 from pipelines.push.revert import UnknownRunError, revert
