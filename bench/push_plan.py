@@ -30,9 +30,13 @@ from pipelines.mapping.language import Mapping
 from pipelines.mapping.load import Schemas, load_schemas
 from pipelines.push.plan import plan_all
 from pipelines.state.database import State, open_state
+from pipelines.unify.rules import plan_of
+from pipelines.unify.sources import Source
+from pipelines.unify.survivors import differences
 from pipelines.warehouse.build import record_build
 from pipelines.warehouse.connect import configuration
 from pipelines.warehouse.filled import record_filled
+from pipelines.warehouse.likeness import record_differences, table_of
 
 CRMS = ("east", "north", "south")
 FIELDS = [
@@ -78,7 +82,24 @@ def fill(con: duckdb.DuckDBPyConnection, schemas: Schemas, number: int, share: f
         "pinned_at TIMESTAMPTZ)"
     )
     record_build(con, "unified.contacts", "as filled", number)
+    note(con, schemas)
     con.execute("CHECKPOINT")
+
+
+def note(con: duckdb.DuckDBPyConnection, schemas: Schemas) -> None:
+    """The differences, as unify notes them when it has made the golden records."""
+    schema = schemas["contacts"]
+    seen = plan_of(schema, [Source(crm) for crm in CRMS])
+    union = " UNION ALL ".join(f"FROM staging.{crm}__contacts" for crm in CRMS)
+    con.execute(f"CREATE TEMP VIEW staged AS {union}")
+    con.execute(
+        "CREATE TEMP TABLE placed AS SELECT record_key, contact_id AS golden_id, 2 AS tier, false AS is_plain "
+        "FROM unified.contact_sources"
+    )
+    names = seen.context(staged="staged", present_rules=[rule for rule in seen.rules if rule.name in FIELDS])
+    query = differences(seen, "unified.contacts", {**names, "pinned_fields": []})
+    con.execute(f"CREATE TABLE {table_of(schema)} AS {query}")
+    record_differences(con, schema)
 
 
 def value(name: str, field: CanonicalField) -> str:

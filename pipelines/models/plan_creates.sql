@@ -15,7 +15,6 @@ presence as (
 
 select
     g.{{ singular }}_id as golden_id,
-    g.rowid as our_row,
     {% if not (requires or needed) %}
     null::varchar as waits,
     {% else %}

@@ -2,7 +2,6 @@
 {% set references = fields | selectattr("is_reference") | list %}
 select
     g.{{ singular }}_id as golden_id,
-    g.our_row,
     {% for f in fields %}
     {% if f.is_reference and f.is_list %}
     {{ (f.name ~ "_refs") | ident }}.ids as {{ f.name | ident }},

@@ -1,9 +1,11 @@
-"""The comparison of a CRM's records with their golden ones: by hashes first, field by field where these differ."""
+"""The comparison of a CRM's records with their golden ones: first which of them differ, then field by field.
+
+Which differ, unify noted when it made the golden records (`pipelines/warehouse/likeness.py`). All of them are compared,
+by hashes, where a reference is pushed, or where one of the tables has been made anew since.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Generator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -11,11 +13,14 @@ from typing import Any
 import duckdb
 from jinja2 import Environment
 
-from pipelines.push.together import SHELF, Wanted
-from pipelines.warehouse.build import exists, read_builds
-from pipelines.warehouse.models import MODELS, environment, literal
+from pipelines.push.together import Wanted
+from pipelines.warehouse.models import MODELS, environment, ident, literal
 
-_HASHING = threading.Lock()
+BESIDE = (
+    "record_key", "source_id", "modified_at", "values_hash", "is_deleted", "is_in_scope", "absent_fields",
+    "unreadable_fields",
+)  # fmt: skip
+"""What the plan wants of a staged record beside its fields."""
 
 
 def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]) -> Generator[Wanted, None, None]:
@@ -28,25 +33,18 @@ def compare(con: duckdb.DuckDBPyConnection, entity: str, context: dict[str, Any]
         "records": f"(SELECT rowid AS their_row, * FROM {context['staging']})",
         "owners": f"(SELECT {one}_id AS golden_id, record_key FROM {context['sources']} "
         f"WHERE connection = {connection})",
-        "goldens": f"(SELECT rowid AS our_row, * FROM {context['golden']})",
+        "goldens": context["golden"],
     }
     _relate(context, every)
-    context["hashes"] = _hashes(con, entity, context)
     make(con, "plan_candidates", context)
-    if context["has_references"]:
-        _pick(con, "plan_their_rows", context["staging"], "*", "their_row", "plan_candidates")
-        records, owners = "plan_their_rows", "plan_candidates"
-    else:
-        keys = f"{one}_id AS golden_id, record_key"
-        _pick(con, "plan_owners", context["sources"], keys, "source_row", "plan_candidates")
-        records, owners = "plan_candidates", "plan_owners"
+    _pick_theirs(con, context)
     wanted = Wanted(context["connection"], entity, one, context["fields"])
     con.execute(
-        f"CREATE OR REPLACE TABLE {wanted.places} AS SELECT our_row FROM plan_candidates "
-        "UNION SELECT our_row FROM plan_creates"
+        f"CREATE OR REPLACE TABLE {wanted.ids} AS SELECT golden_id FROM plan_candidates "
+        "UNION SELECT golden_id FROM plan_creates"
     )
     yield wanted
-    _relate(context, {"records": records, "owners": owners, "goldens": wanted.rows})
+    _relate(context, {"records": "plan_their_rows", "owners": "plan_candidates", "goldens": wanted.rows})
     context["lineage"] = wanted.lineage
     make(con, "plan_differences", context)
     make(con, "plan_verdicts", context)
@@ -76,20 +74,10 @@ def _relate(context: dict[str, Any], relations: Mapping[str, str]) -> None:
     context |= {side: render(f"plan_{side}", context) for side in ("theirs", "ours")}
 
 
-def _pick(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: str, row: str, wanted: str) -> None:
-    """The wanted rows of a wide table, by their place: the rest of it is not read."""
-    query = f"SELECT rowid AS {row}, {columns} FROM {table} WHERE rowid IN (SELECT {row} FROM {wanted})"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-
-
-def _hashes(con: duckdb.DuckDBPyConnection, entity: str, context: Mapping[str, Any]) -> str:
-    """The golden records' hashes: kept for further plans over this warehouse while the golden table is the same."""
-    query = render("plan_hashes", context)
-    built = read_builds(con).get(f"unified.{entity}") if exists(con, "meta.builds") else None
-    if built is None or context["has_references"]:  # which references this CRM has changes with each CRM
-        return f"({query})"
-    told = f"{built.fingerprint}/{query}"
-    name = f"{SHELF}.hashes_{hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()}"
-    with _HASHING:
-        con.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query}")
-    return name
+def _pick_theirs(con: duckdb.DuckDBPyConnection, context: Mapping[str, Any]) -> None:
+    """The candidates' rows of the wide table, by their place: the rest of it is not read."""
+    columns = ", ".join([*BESIDE, *(ident(field.name) for field in context["fields"])])
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE plan_their_rows AS SELECT rowid AS their_row, {columns} "
+        f"FROM {context['staging']} WHERE rowid IN (SELECT their_row FROM plan_candidates)"
+    )

@@ -16,6 +16,7 @@ from pipelines.push import plan_inputs
 from pipelines.push.scope import PushField, bits_sql, hash_sql
 from pipelines.state.controls import Pilot
 from pipelines.state.database import State
+from pipelines.warehouse.likeness import are_noted, table_of
 from pipelines.warehouse.models import ident, literal
 
 
@@ -52,6 +53,8 @@ def context_of(work: Work, entity: str, schema: CanonicalEntity, fields: Sequenc
     condition = None if policy in {"none", "linked", "all"} else policy
     push = work.connection.entities[entity].push
     requires = push.requires if push is not None else []
+    has_references = any(one.is_reference for one in fields)
+    is_noted = not has_references and are_noted(work.con, schema, work.staging(entity))
     synced = literal(None) if work.synced_at is None else f"make_timestamptz({work.synced_at})"
     return {
         "connection": work.connection.name,
@@ -77,7 +80,8 @@ def context_of(work: Work, entity: str, schema: CanonicalEntity, fields: Sequenc
             for one in fields
             if one.to and not one.is_list and (one.name in requires or _names(condition, one.name))
         ],
-        "has_references": any(one.is_reference for one in fields),
+        "has_references": has_references,
+        "differences": table_of(schema) if is_noted else None,
         "both_edited": f"theirs_since > {synced} and since > {synced}",
         "paused": work.paused,
         "not_in_pilot": _left_out(work.pilot),

@@ -31,7 +31,7 @@ from pipelines.warehouse.models import literal
 SYNCED = ("", "synced_at")
 # Made of no batches, because an array of Python values, even an empty one, makes pyarrow import pandas.
 NO_ROWS = pa.Table.from_batches([], ROWS)
-NO_CREATES = "CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, our_row BIGINT, waits VARCHAR)"
+NO_CREATES = "CREATE OR REPLACE TEMP TABLE plan_creates (golden_id VARCHAR, waits VARCHAR)"
 NO_REFERENCES = pa.Table.from_batches([], REFERENCES)
 
 
@@ -199,9 +199,7 @@ def _reach_referenced(work: Work, fields: Sequence[PushField]) -> None:
 
 
 def _count(work: Work, entity: str, rows: pa.Table) -> dict[str, int]:
-    total = work.con.execute(
-        f"SELECT count(*) FROM {work.staging(entity)} WHERE NOT is_deleted AND is_in_scope"
-    ).fetchall()[0][0]
+    total = plan_inputs.records_of(work.con, work.staging(entity))
     work.con.register("plan_found", rows)
     found = work.con.execute(
         "SELECT action, count(DISTINCT (golden_id, record_key)), count(*) FROM plan_found GROUP BY action"
@@ -209,7 +207,7 @@ def _count(work: Work, entity: str, rows: pa.Table) -> dict[str, int]:
     work.con.unregister("plan_found")
     records = {action: int(number) for action, number, _ in found}
     left = sum(int(fields) for action, _, fields in found if action == "none")
-    counts = {"records": int(total), **{what: records.get(what, 0) for what in (*WRITES, "blocked")}, "left": left}
+    counts = {"records": total, **{what: records.get(what, 0) for what in (*WRITES, "blocked")}, "left": left}
     return {**counts, "unchanged": max(0, counts["records"] - counts["update"] - counts["archive"])}
 
 

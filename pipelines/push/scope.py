@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipelines.connections.connection import Connection
 from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
 from pipelines.mapping.language import Entity, FieldMapping
+from pipelines.warehouse.likeness import LACKING, compared, is_empty, is_filled
 from pipelines.warehouse.models import ident, literal
 
 
@@ -55,14 +56,12 @@ class PushField:
     @property
     def is_empty(self) -> str:
         """SQL: the CRM's field (table `theirs`) holds nothing."""
-        column = f"theirs.{ident(self.name)}"
-        return f"len(coalesce({column}, [])) = 0" if self.is_list else f"{column} is null"
+        return is_empty(f"theirs.{ident(self.name)}", is_list=self.is_list)
 
     @property
     def is_filled(self) -> str:
         """SQL: the golden record's field (table `ours`) holds something."""
-        column = f"ours.{ident(self.name)}"
-        return f"len({column}) > 0" if self.is_list else f"{column} is not null"
+        return is_filled(f"ours.{ident(self.name)}", is_list=self.is_list)
 
     @property
     def is_different(self) -> str:
@@ -73,16 +72,17 @@ class PushField:
         return f"{self.is_filled} and {ours} is distinct from {theirs}"
 
     def compared(self, *, ours: bool) -> str:
-        """SQL of the value as it goes into the hash; the order of a union does not count."""
-        column = ident(self.name) if ours else self.theirs
-        return f"list_sort(list_distinct({column}))" if self.is_union else column
+        """SQL of the value as it goes into the hash."""
+        return compared(ident(self.name) if ours else self.theirs, is_union=self.is_union)
 
     def vacant(self, *, ours: bool) -> str:
         """SQL: for fields that are written only where empty, whether this side makes a write possible."""
-        column = ident(self.name)
-        if ours:
-            return f"len({column}) > 0" if self.is_list else f"{column} is not null"
-        return f"len(coalesce({column}, [])) = 0" if self.is_list else f"{column} is null"
+        return (is_filled if ours else is_empty)(ident(self.name), is_list=self.is_list)
+
+    @property
+    def is_noted(self) -> str:
+        """SQL: unify noted a difference that may lead to a write."""
+        return f"{ident(self.name)} {f'= {LACKING}' if self.rule == 'if_empty' else '> 0'}"
 
 
 def push_fields(entity: Entity, schema: CanonicalEntity, schemas: Mapping[str, CanonicalEntity]) -> list[PushField]:

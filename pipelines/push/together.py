@@ -27,9 +27,9 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one plan wants of an entity: the golden records at `places`, and where their values come from.
+    """What one plan wants of an entity: the golden records of `ids`, and where their values come from.
 
-    They come to lie in `rows` (our_row, the id, fields) and `lineage` (the id, field, connection, since).
+    They come to lie in `rows` (the id, fields) and `lineage` (the id, field, connection, since).
     """
 
     connection: str
@@ -38,9 +38,9 @@ class Wanted:
     fields: Sequence[PushField]
 
     @property
-    def places(self) -> str:
-        """Table of our_row, the places of the golden records."""
-        return f"{SHELF}.{ident(f'places_{self.connection}')}"
+    def ids(self) -> str:
+        """Table of golden_id."""
+        return f"{SHELF}.{ident(f'ids_{self.connection}')}"
 
     @property
     def rows(self) -> str:
@@ -100,12 +100,12 @@ def _fetch(con: duckdb.DuckDBPyConnection, wanted: Sequence[Wanted]) -> None:
     for _, found in groupby(sorted(wanted, key=_entity), key=_entity):
         alike = list(found)
         one = alike[0]
-        places = " UNION ".join(f"SELECT our_row FROM {each.places}" for each in alike)
+        ids = " UNION ".join(f"SELECT golden_id FROM {each.ids}" for each in alike)
         fields = {field.name: field for each in alike for field in each.fields}
         columns = ", ".join(map(ident, fields))
         con.execute(
-            f"CREATE OR REPLACE TABLE {one.rows} AS SELECT rowid AS our_row, {one.singular}_id, {columns} "
-            f"FROM unified.{one.entity} WHERE rowid IN ({places})"
+            f"CREATE OR REPLACE TABLE {one.rows} AS SELECT {one.singular}_id, {columns} FROM unified.{one.entity} "
+            f"WHERE rowid IN (SELECT rowid FROM unified.{one.entity} WHERE {one.singular}_id IN ({ids}))"
         )
         _trace(con, one, list(fields.values()))
 
@@ -127,8 +127,6 @@ def _entity(wanted: Wanted) -> str:
 
 
 def _clear(con: duckdb.DuckDBPyConnection) -> None:
-    """Of the shelf's tables, only the hashes of golden records are left for the next plans."""
     mine = f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{SHELF}'"
     for (name,) in con.execute(mine).fetchall():
-        if not name.startswith("hashes_"):
-            con.execute(f"DROP TABLE {SHELF}.{ident(name)}")
+        con.execute(f"DROP TABLE {SHELF}.{ident(name)}")

@@ -23,6 +23,7 @@ from pipelines.unify.sources import Source
 from pipelines.unify.sql import existing, number, program, temp
 from pipelines.unify.staged import stage, versions
 from pipelines.warehouse.build import BUILDS, read_builds, record_build
+from pipelines.warehouse.likeness import record_differences
 
 TEMPORARY = (
     "staged",
@@ -151,6 +152,7 @@ class _Entities:
         counts = self._build(plan, is_partial=is_partial, is_first=not self._is_there(plan))
         now = f"{made_from}/{golden_ids.mirrored(self.con, plan)}"
         record_build(self.con, f"unified.{name}", now, counts.golden)
+        record_differences(self.con, plan.schema)
         return replace(counts, seconds=time.perf_counter() - started)
 
     def _inputs(self, plan: Plan) -> str:

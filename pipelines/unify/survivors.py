@@ -1,4 +1,4 @@
-"""Golden records from placed source records: values, provenance, sources, lineage, and what changed.
+"""Golden records from placed source records: values, provenance, sources, lineage, differences, and what changed.
 
 `make_all` replaces the entity's tables; `make_affected` only the golden records in `affected`. Both run the same models
 over `placed`, so that the one leaves what the other would.
@@ -9,6 +9,7 @@ golden records are now can be derived from raw and state, what they were at each
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ import duckdb
 from pipelines.unify.golden_ids import redirects_table
 from pipelines.unify.rules import Plan, Rule
 from pipelines.unify.sql import number, render, temp
+from pipelines.warehouse.likeness import likenesses, table_of
 from pipelines.warehouse.models import ident
 
 MODELS = {"sources": "sources", "provenance": "provenance", "pins": "pins"}
@@ -40,6 +42,7 @@ def make_all(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run, *, is_first: 
     for table, model in _tables(plan).items():
         con.execute(f"create or replace table {table} as {render(model, **names)}")
     con.execute(f"create or replace table {golden} as {render('golden', **names)}")
+    con.execute(f"create or replace table {table_of(plan.schema)} as {differences(plan, golden, names)}")
     _make_view(con, plan)
     _write_changes(con, plan, golden, run, is_first=is_first)
     _clean(con)
@@ -69,6 +72,8 @@ def make_affected(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run) -> int:
         con.execute(f"delete from {table} where {rows if model == 'sources' else f'{plan.id} in (from affected)'}")
         chosen = "" if model != "pins" else "where golden_id in (from affected)"
         con.execute(f"insert into {table} by name {render(model, **names)} {chosen}")
+    con.execute(f"delete from {table_of(plan.schema)} where {plan.id} in (from affected)")
+    con.execute(f"insert into {table_of(plan.schema)} by name {differences(plan, 'after', names)}")
     con.execute(f"delete from {golden} where rowid in (from outdated)")
     con.execute(f"insert into {golden} by name from after")
     made = number(con, "select count(*) from after")
@@ -76,6 +81,12 @@ def make_affected(con: duckdb.DuckDBPyConnection, plan: Plan, run: Run) -> int:
     con.execute("drop table after")
     _clean(con)
     return made
+
+
+def differences(plan: Plan, golden: str, names: Mapping[str, Any]) -> str:
+    """The query of what the placed records say otherwise than their golden ones, which lie in `golden`."""
+    filled = {*names["pinned_fields"], *(rule.name for rule in names["present_rules"])}
+    return render("differences", **{**names, "golden": golden, "likenesses": likenesses(plan.schema), "filled": filled})
 
 
 def _tables(plan: Plan) -> dict[str, str]:

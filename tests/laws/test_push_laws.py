@@ -20,10 +20,12 @@ import push_memory_crm
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from push_office import THEIRS, Spec, office_of
+from push_office import SCHEMAS, THEIRS, Spec, office_of
 
 from pipelines.push import outcomes
-from pipelines.state import intents
+from pipelines.staging.stage import stage
+from pipelines.state import intents, pins
+from pipelines.warehouse import likeness
 
 FAULTS = ("refuse", "lost", "error", "lost_error", "throttle", "html", "truncated")
 TOWNS = 20
@@ -203,6 +205,66 @@ def test_after_the_edits_two_runs_reach_rest(seed: int, made: list[Any]) -> None
 @given(seed=seeds, made=specs)
 def test_failing_calls_lead_to_the_same_rest(seed: int, made: list[Any]) -> None:
     assert play(seed, made, range(TOWNS), faults=0.2, edits=0) == REST
+
+
+def planned_otherwise(office: Any, *, noted: bool) -> list[Any]:
+    """CRMs whose plan, made from the differences that unify noted, is not the one that compares every record.
+
+    Args:
+        noted: whether what unify noted must be up to date.
+    """
+    table, found = likeness.table_of(SCHEMAS["contacts"]), []
+    for name, connection in office.connections.items():
+        assert likeness.are_noted(office.con, SCHEMAS["contacts"], f"staging.{name}__contacts") == noted
+        made = office.plan(connection)
+        office.con.execute("update meta.builds set table_name = 'hidden' where table_name = $1", [table])
+        whole = office.plan(connection)
+        office.con.execute("update meta.builds set table_name = $1 where table_name = 'hidden'", [table])
+        if (made.rows.to_pylist(), made.counts) != (whole.rows.to_pylist(), whole.counts):
+            found.append((name, made.rows.to_pylist(), whole.rows.to_pylist()))
+    return found
+
+
+def pin_some(office: Any, dice: random.Random) -> None:
+    """People fix values of some golden records, or let go of them."""
+    for (golden_id,) in office.con.execute("select contact_id from unified.contacts order by all").fetchall():
+        if dice.random() < 0.1:
+            pins.pin(office.state, "contacts", golden_id, dice.choice(["email", "notes"]), value="pinned", who="bo")
+        elif dice.random() < 0.1:
+            pins.unpin(office.state, "contacts", golden_id, dice.choice(["email", "notes"]))
+
+
+def note(seed: int, made: list[Any], towns: int, runs: int) -> None:
+    """Runs, edits and pins; plans are compared after each step, at last with one CRM staged and not unified."""
+    dice = random.Random(seed)
+    with office_of(made) as office:
+        here = [Town(office, number, seed) for number in range(towns)]
+        for step in range(runs + 1):
+            office.build() if step == 0 else office.run()
+            for town in here:
+                town.disturb()
+            pin_some(office, dice)
+            assert planned_otherwise(office, noted=True) == []
+            office.build()
+            assert planned_otherwise(office, noted=True) == []
+        name = here[0].crms[0]
+        office.crms[name].put("contacts", "late", nick=here[0].people[0], town=here[0].name, first="Somebody else")
+        office.extract(name)
+        stage(office.con, office.connections[name], SCHEMAS)
+        assert planned_otherwise(office, noted=False) == []
+
+
+@settings(max_examples=1, phases=AS_DRAWN)
+@given(seed=seeds, made=specs)
+def test_what_unify_notes_is_what_a_comparison_of_everything_finds(seed: int, made: list[Any]) -> None:
+    note(seed, made[:2], TOWNS // 2, runs=0)
+
+
+@pytest.mark.slow
+@settings(max_examples=int(os.environ.get("PUSH_OFFICES", "25")) // 8, phases=AS_DRAWN)
+@given(seed=seeds, made=specs)
+def test_it_is_so_from_round_to_round(seed: int, made: list[Any]) -> None:
+    note(seed, made, TOWNS, runs=2)
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def test_one_that_fails_stops_no_other(filled: Any, state: Any, schemas: Any, co
         plan(connections[1], filled.con, state, schemas)
 
 
-def test_nothing_is_left_but_the_hashes(filled: Any, state: Any, schemas: Any, connections: list[Connection]) -> None:
+def test_nothing_is_left(filled: Any, state: Any, schemas: Any, connections: list[Connection]) -> None:
     before = filled.con.execute("SELECT count(*) FROM duckdb_tables()").fetchall()
     plan_all(connections, filled.con, state, schemas)
     assert filled.con.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == before

@@ -28,6 +28,7 @@ FOUND = (
     "unified.contacts",
     "unified.contact_sources",
     "unified.contact_provenance",
+    "unified.contact_differences",
 )
 
 
