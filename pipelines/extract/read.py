@@ -16,8 +16,8 @@ from pipelines.extract.load import Versions
 from pipelines.extract.own_fields import with_own_fields
 from pipelines.extract.pages import Current, Intake, Layout, Tally
 from pipelines.extract.request import is_filtered
+from pipelines.extract.rising import read_of
 from pipelines.extract.source import Page
-from pipelines.extract.windows import WindowedRead
 from pipelines.mapping.fingerprint import extract_fingerprint
 from pipelines.wire.errors import CrmError, CrmUnreachable, shortened
 
@@ -67,7 +67,7 @@ class _Reader:
         beside = extract.beside if job.only is None else None
         self.beside = BesideRead(job, beside) if beside is not None else None
         self.intake.completed = self.beside.complete if self.beside is not None else None
-        self.list = WindowedRead(job, self.bookmark, self._take_page, self.intake.served)
+        self.list = read_of(job, self.bookmark, self._take_page, self.intake.served)
         self.rejected: list[tuple[str, str]] = []
         self.warnings: list[str] = [unasked] if unasked else []
         self.pages = self.taken = 0

@@ -46,11 +46,11 @@ class Axis:
         self._is_time = windows.by == "modified"
         modified = self._incremental.cursor_path or job.entity.modified
         self._paths = ([modified] if modified else []) if self._is_time else job.entity.key[0]
-        self._overlap = math.ceil(windows.overlap)
+        self.overlap = math.ceil(windows.overlap)
 
     def ends(self, span: Span) -> Ends:
         """A window as it is asked for; it reaches a little into the next."""
-        end = None if span.end is None else span.end + self._overlap
+        end = None if span.end is None else span.end + self.overlap
         return Ends(self._written(span.start), self._written(end))
 
     def check(self, span: Span, records: Iterable[Any]) -> None:
@@ -59,12 +59,32 @@ class Axis:
         Raises:
             NotFiltered: one lies outside. One that changed since the run began may show a time behind the window.
         """
-        latest = self._latest() if self._is_time else math.inf
+        latest = self.latest() if self._is_time else math.inf
         for place in filter(None, map(self._place, records)):
             is_before = span.start is not None and place < span.start - SLACK
-            is_behind = span.end is not None and span.end + self._overlap + SLACK < place < latest
+            is_behind = span.end is not None and span.end + self.overlap + SLACK < place < latest
             if is_before or is_behind:
                 raise NotFiltered
+
+    def check_order(self, span: Span, before: Page | None, page: Page) -> int | None:
+        """Looks whether a page comes behind its window's beginning and behind the page before it.
+
+        Returns:
+            The place of its last record; None where that says none.
+
+        Raises:
+            NotFiltered: it does not.
+        """
+        first, last = self._place(page.first), self._place(page.last)
+        ended = self._place(before.last) if before is not None else None
+        is_before = span.start is not None and first is not None and first < span.start - SLACK
+        if is_before or any(a is not None and b is not None and a > b for a, b in ((ended, first), (first, last))):
+            raise NotFiltered
+        return last
+
+    def is_past(self, span: Span, place: int | None) -> bool:
+        """Whether a window has been read to its end, and a little into the next."""
+        return span.end is not None and place is not None and place >= span.end + self.overlap
 
     def range(self, span: Span, page: Page, records: int) -> tuple[int, int]:
         """From where to where a window's records lie, as far as its first page tells."""
@@ -72,7 +92,7 @@ class Axis:
         rises = first is not None and last is not None and first <= last
         if self._is_time:
             low = first if rises and first is not None else span.start
-            high = span.end if span.end is not None else self._latest()
+            high = span.end if span.end is not None else self.latest()
             return self._earliest() if low is None else low, high
         if first is None or last is None:
             return 0, 0
@@ -82,9 +102,9 @@ class Axis:
 
     def is_unsettled(self, newest: datetime | None) -> bool:
         """Whether something changed since the run began: one that came may hide in a total that another left."""
-        return newest is not None and newest.timestamp() >= self._latest()
+        return newest is not None and newest.timestamp() >= self.latest()
 
-    def _latest(self) -> int:
+    def latest(self) -> int:
         """Before this nothing changes any more, by the CRM's own clock."""
         started = self._job.wire.started_at or datetime.now(UTC)
         return math.floor(started.timestamp() - self._incremental.lag)

@@ -55,7 +55,7 @@ class WindowedRead:
         windows = self._extract.windows if job.limit is None else None
         self._axis = Axis(job, self._extract, windows) if windows else None
         self._by_id = windows is not None and windows.by == "id"
-        self._watched = compiled(windows.total_path) if windows else None
+        self._watched = compiled(windows.total_path) if windows and windows.total_path else None
         self._at_once = job.connection.wire.concurrency
         self._lock, self._stop = threading.Lock(), threading.Event()
         self.expected: int | None = None

@@ -95,14 +95,23 @@ class Incremental(Strict):
 
 
 class Windows(Strict):
-    """A long read is split where the CRM can filter both ends, and its windows are read side by side.
+    """A long read is split where the CRM can filter it, and its windows are read side by side.
 
     `modified` splits by the two ends of `incremental`, up to the start of the run; what changed since is read last, in
     a window without an upper end. `id` splits by whole numbers, between `start_param` and `end_param`.
     """
 
     by: Literal["modified", "id"]
-    total_path: Path = Field(description="Where an answer says how many records the request finds: it shows movement")
+    total_path: Path | None = Field(
+        None, description="Where an answer says how many records the request finds: it shows movement"
+    )
+    rising: bool = Field(
+        False, description="The list comes oldest change first, and only its lower end is filtered: a window is read "
+        "until the next one begins, and needs no total"
+    )  # fmt: skip
+    most: int | None = Field(
+        None, ge=1, description="rising: records that one stream of pages serves; the rest is asked for by its time"
+    )
     start_param: str | None = Field(None, description="by id: the parameter that asks for ids after this one")
     end_param: str | None = Field(None, description="by id: the parameter that asks for ids before this one")
     overlap: float = Field(
@@ -113,6 +122,10 @@ class Windows(Strict):
     @model_validator(mode="after")
     def _has_both_ends(self) -> Windows:
         ends = (self.start_param, self.end_param)
+        if self.rising and (self.by == "id" or self.total_path is not None):
+            raise ValueError("rising windows are by modified and have no total_path")
+        if not self.rising and (self.total_path is None or self.most is not None):
+            raise ValueError("windows need total_path, and have no most, unless they are rising")
         if self.by == "id" and None in ends:
             raise ValueError("windows by id need start_param and end_param")
         if self.by == "modified" and ends != (None, None):

@@ -232,7 +232,8 @@ def _windows(scope: Scope, at: Parts, extract: Extract) -> Iterator[Problem]:
         )
         return
     where_used = [text for _, text in _texts(extract.model_dump(exclude={"incremental"}), ())]
-    if incremental.end_param is None and not any("{incremental.end_value}" in t for t in where_used):
+    is_sent = incremental.end_param is not None or any("{incremental.end_value}" in t for t in where_used)
+    if not is_sent and not extract.windows.rising:
         remedy = "add incremental.end_param, or put {incremental.end_value} into params, headers, json or path"
         yield scope.problem((*at, "windows"), "the upper end of a window is sent nowhere", remedy=remedy)
 

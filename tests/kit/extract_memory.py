@@ -38,7 +38,9 @@ class MemoryCrm(BaseAdapter):
         ends: how `updated_before`, `id_after` and `id_before` are honoured: "open" and "closed" say whether a filter
             leaves out the end that is named, "ignored" that it filters nothing.
         order: "id" or "updated_at", how lists are sorted.
-        paging: "offset", "page", "token" (after the id that is named) or "cursor" (a position that looks opaque).
+        paging: "offset", "page", "token" (after the id that is named), "cursor" (a position that looks opaque) or
+            "place" (after the place in the order that is named).
+        most: how many records a list shows by tokens that follow each other; None: all.
         hooks: called with the number of each list call before it is answered: what happens meanwhile.
         faults: number of a list call: what is sent instead.
     """
@@ -48,6 +50,7 @@ class MemoryCrm(BaseAdapter):
     ends: str = "closed"
     order: str = "id"
     paging: str = "offset"
+    most: int | None = None
     has_total: bool = True
     skew: timedelta = timedelta()
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -118,6 +121,8 @@ class MemoryCrm(BaseAdapter):
             chosen = [r for r in chosen if "updated_at" in r and moment(r["updated_at"]) >= moment(since) + reach]
         if self.ends != "ignored":
             chosen = [r for r in chosen if self._is_within(r, query)]
+        if self.most and int(query.get("after", "0").partition("|")[0]) + self.page_size > self.most:
+            return self.answer(request, 400, b'{"error": "no more by tokens"}')
         return self._json(request, self._page(chosen, query))
 
     def _is_within(self, record: dict[str, Any], query: dict[str, str]) -> bool:
@@ -139,7 +144,10 @@ class MemoryCrm(BaseAdapter):
             after = query.get("after", "")
             start = len([r for r in chosen if r["id"] <= after]) if after else 0
         elif self.paging == "cursor":
-            start = int(query.get("after", "0"))
+            start = int(query.get("after", "0").partition("|")[0])
+        elif self.paging == "place":
+            after = tuple(query.get("after", "0||").split("|")[1:])
+            start = len([r for r in chosen if (r.get(self.order, ""), r["id"]) <= after]) if after[1] else 0
         else:
             start = int(query.get("offset", "0"))
         rows = chosen[start : start + size]
@@ -150,6 +158,9 @@ class MemoryCrm(BaseAdapter):
             body["next"] = rows[-1]["id"]
         if self.paging == "cursor" and start + size < len(chosen):
             body["next"] = str(start + size)
+        if self.paging == "place" and start + size < len(chosen):
+            served = int(query.get("after", "0").partition("|")[0]) + size
+            body["next"] = f"{served}|{rows[-1].get(self.order, '')}|{rows[-1]['id']}"
         return body
 
     def _json(self, request: PreparedRequest, body: Any) -> Response:

@@ -6,6 +6,7 @@ The CRM pages by positions, the worst that can be: a record that leaves a window
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,22 @@ world = st.fixed_dictionaries(
 by = st.sampled_from(["modified", "id"])
 
 
+# a list that comes oldest change first, and says not how long it is: its tokens name a place in the order or a position
+rising_world = st.fixed_dictionaries(
+    {
+        "paging": st.sampled_from(["place", "cursor"]),
+        "order": st.sampled_from(["updated_at", "updated_at", "id"]),
+        "ends": st.sampled_from(["open", "closed"]),
+        "filters": st.sampled_from([True, True, False]),
+        "most": st.sampled_from([None, 8, 30]),
+        "skew": st.integers(-3600, 3600).map(lambda s: timedelta(seconds=s)),
+        "has_total": st.just(False),
+    }
+).filter(lambda shape: not shape["most"] or (shape["order"] == "updated_at" and shape["filters"]))
+
+
 def made(folder: Path, shape: dict[str, Any], by: str, offsets: list[int]) -> tuple[Any, Any]:
-    crm = memory.MemoryCrm(page_size=2, paging="cursor", **shape)
+    crm = memory.MemoryCrm(**{"page_size": 2, "paging": "cursor", **shape})
     begun = crm.now
     for number, offset in enumerate(offsets, 1):
         crm.put(f"k{number:03}", at=begun + timedelta(seconds=offset), number=number, name="first")
@@ -56,6 +71,8 @@ def made(folder: Path, shape: dict[str, Any], by: str, offsets: list[int]) -> tu
     windows: dict[str, Any] = {"by": by, "total_path": "total"}
     if by == "id":
         windows |= {"start_param": "id_after", "end_param": "id_before"}
+    elif by == "rising":
+        windows = {"by": "modified", "rising": True, "most": crm.most}
     block = {
         "paginator": {"type": "cursor", "cursor_path": "next", "cursor_param": "after"},
         "params": {"limit": "2"},
@@ -64,7 +81,7 @@ def made(folder: Path, shape: dict[str, Any], by: str, offsets: list[int]) -> tu
         },
         "windows": windows,
     }  # fmt: skip
-    key = ["id"] if by == "modified" else "number"
+    key = "number" if by == "id" else ["id"]
     return crm, memory.connection(folder, extract=block, id=key, get=None, deleted={"reconcile": "1h"})
 
 
@@ -116,6 +133,56 @@ def test_no_change_is_missed(shape: dict[str, Any], by: str, offsets: list[int],
     check(shape, by, offsets, runs)
 
 
+@settings(max_examples=max(12, EXAMPLES // 3), suppress_health_check=list(HealthCheck))
+@given(shape=rising_world, offsets=times, runs=some_runs)
+def test_no_change_is_missed_where_windows_end_by_themselves(
+    shape: dict[str, Any], offsets: list[int], runs: list[Any]
+) -> None:
+    """Where tokens are positions, a deletion moves what is behind it without a sign; then none happens meanwhile."""
+    if shape["most"]:
+        offsets = [n * DAY for n in range(40)]  # what happened in one second must come by one token's list
+    if shape["paging"] == "cursor":
+        runs = [{n: [a for a in actions if a[0] != "remove"] for n, actions in one.items()} for one in runs]
+    check(shape, "rising", offsets, runs)
+
+
+def test_windows_that_end_by_themselves_are_read_side_by_side(tmp_path: Path) -> None:
+    shape = {"order": "updated_at", "paging": "place", "has_total": False}
+    crm, connection = made(tmp_path, shape, "rising", [n * 3 * DAY for n in range(60)])
+    done = read(crm, connection)
+    assert held(connection) == crm.records
+    assert (done.new, done.complete) == (60, True)
+    assert done.windows > 4
+    assert crm.calls["list"] <= 60 / 2 + 2 * done.windows
+    read(crm, connection)
+    assert crm.calls["list"] == 1
+
+
+def test_what_changed_in_the_second_of_a_border_is_in_one_window(tmp_path: Path) -> None:
+    """The filter leaves out the very moment that is named, and two pages of records stand on every border."""
+    shape = {"order": "updated_at", "paging": "place", "has_total": False, "ends": "open"}
+    crm, connection = made(tmp_path, shape, "rising", [n // 4 for n in range(60)])
+    crm.now = memory.START + timedelta(seconds=20)
+    assert read(crm, connection).windows > 4
+    assert held(connection) == crm.records
+
+
+def test_more_than_tokens_serve_are_read_by_their_times(tmp_path: Path) -> None:
+    """One stream at a time, which may not go on after 8 records; in the end all are there, and none was refused."""
+    shape = {"order": "updated_at", "paging": "place", "has_total": False, "most": 8}
+    crm, connection = made(tmp_path, shape, "rising", [n * 3 * DAY for n in range(60)])
+    one_by_one = replace(connection, wire=connection.wire.model_copy(update={"concurrency": 1}))
+    done = read(crm, one_by_one)
+    assert (done.new, done.complete, held(connection)) == (60, True, crm.records)
+    assert crm.calls["list"] <= 60 / 2 + 2 * done.windows
+
+
+def test_more_in_one_second_than_tokens_serve_is_told(tmp_path: Path) -> None:
+    shape = {"order": "updated_at", "paging": "place", "has_total": False, "most": 8}
+    crm, connection = made(tmp_path, shape, "rising", [0] * 60)
+    assert not read(crm, connection).complete
+
+
 @pytest.mark.parametrize("by", ["modified", "id"])
 @pytest.mark.parametrize("order", ["updated_at", "id"])
 def test_windows_are_read_and_nothing_twice(by: str, order: str, tmp_path: Path) -> None:
@@ -142,8 +209,6 @@ def test_the_order_of_windows_does_not_matter(tmp_path: Path) -> None:
         entities = {"contacts": entity.model_copy(update={"extract": block})}
         wire = connection.mapping.connection.model_copy(update={"concurrency": at_once})
         mapping = connection.mapping.model_copy(update={"connection": wire, "entities": entities})
-        from dataclasses import replace
-
         read(crm, replace(connection, mapping=mapping, wire=wire))
         rows = memory.rows(connection, "select id, hash, modified from raw.contacts_current order by id")
         left.append(rows)

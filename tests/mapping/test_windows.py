@@ -37,6 +37,9 @@ BY_TIME = """incremental: {start_param: since, end_param: before}
       incremental: {lag: 60}
       windows: {by: modified, total_path: total, overlap: 0}""",
         "windows: {by: id, total_path: total, start_param: after, end_param: before}",
+        """headers: {If-Modified-Since: "{incremental.start_value}"}
+      incremental: {lag: 60}
+      windows: {by: modified, rising: true, most: 100}""",
     ],
 )
 def test_both_ends_are_sent(problems: Callable[[str], list[Problem]], right: str) -> None:
@@ -53,6 +56,9 @@ def test_both_ends_are_sent(problems: Callable[[str], list[Problem]], right: str
         (BY_TIME.replace("total}", "total, end_param: b}"), "windows by modified take their ends from incremental"),
         (BY_TIME.replace(", total_path: total", ""), "total_path"),
         (BY_TIME.replace("by: modified", "by: colour"), "by"),
+        (BY_TIME.replace("total}", "total, rising: true}"), "rising windows are by modified and have no total_path"),
+        (BY_TIME.replace("total}", "total, most: 9}"), "have no most, unless they are rising"),
+        ("windows: {by: modified, rising: true}", "the list is not filtered by it; add incremental"),
     ],
 )
 def test_mistakes(problems: Callable[[str], list[Problem]], wrong: str, said: str) -> None:

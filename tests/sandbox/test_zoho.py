@@ -105,13 +105,24 @@ def test_the_rules_of_page_tokens(sandbox: Sandbox, client: httpx.Client) -> Non
         400,
         "AMBIGUITY_DURING_PROCESSING",
     )
-    assert zoho_refusal(client.get("Contacts", params=asked | token | {"fields": "Email"})) == (400, "INVALID_DATA")
-    assert zoho_refusal(client.get("Deals", params=asked | token)) == (400, "INVALID_DATA")
+    mismatch = (400, "TOKEN_BOUND_DATA_MISMATCH")
+    assert zoho_refusal(client.get("Contacts", params=asked | token | {"fields": "Email"})) == mismatch
+    assert zoho_refusal(client.get("Deals", params=asked | token)) == mismatch
     second = client.get("Contacts", params=asked | token).json()["info"]
     first = client.get("Contacts", params=asked | {"page_token": second["previous_page_token"]}).json()
     assert (first["info"]["page"], first["data"]) == (1, client.get("Contacts", params=asked).json()["data"])
     sandbox.crm("zoho").clock.advance(86_401)
     assert zoho_refusal(emulated.client(sandbox, CRM).get("Contacts", params=asked | token)) == (400, "EXPIRED_VALUE")
+
+
+def test_tokens_end_too(sandbox: Sandbox, client: httpx.Client) -> None:
+    """Specification v8.0, record: 100,000 records by consecutive tokens, then PAGINATION_LIMIT_EXCEEDED."""
+    sandbox.crm("zoho").switches["token_rows"] = 20
+    asked = {"fields": "Last_Name", "per_page": 10}
+    second = client.get("Contacts", params=asked).json()["info"]["next_page_token"]
+    third = client.get("Contacts", params=asked | {"page_token": second}).json()["info"]["next_page_token"]
+    refused = client.get("Contacts", params=asked | {"page_token": third})
+    assert zoho_refusal(refused) == (400, "PAGINATION_LIMIT_EXCEEDED")
 
 
 def test_the_last_page_has_no_token(client: httpx.Client) -> None:

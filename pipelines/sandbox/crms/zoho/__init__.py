@@ -39,14 +39,15 @@ class Emulator(Crm):
     """One Zoho organisation.
 
     Settings: `token_seconds`, the lifetime of an access token; `credits`, in a day; `mixed_status`, the status of a
-    batch whose rows fare differently; `search_lag`, seconds until the search sees a change; `forbidden_modules`, 403;
-    `data_centre`, e.g. "eu": the API is then served below that name only, as `api_domain` of the token answer says.
+    batch whose rows fare differently; `token_rows`, how many records page tokens lead through; `search_lag`, seconds
+    until the search sees a change; `forbidden_modules`, 403; `data_centre`, e.g. "eu": the API is then served below
+    that name only, as `api_domain` of the token answer says.
     """
 
     name = "zoho"
     limits = (DAILY,)
     settings: ClassVar[Mapping[str, Any]] = {
-        "token_seconds": 3600, "credits": DAILY.requests, "mixed_status": 207, "search_lag": 0,
+        "token_seconds": 3600, "credits": DAILY.requests, "mixed_status": 207, "search_lag": 0, "token_rows": 100_000,
         "forbidden_modules": [], "data_centre": "",
     }  # fmt: skip
     editable: ClassVar[Mapping[str, str]] = {"Contacts": "Last_Name", "Deals": "Deal_Name", "Properties": "Name"}

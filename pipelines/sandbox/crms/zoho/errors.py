@@ -32,6 +32,10 @@ MESSAGES = {
     "LIMIT_EXCEEDED": "the limit was exceeded",
     "NOT_ALLOWED": "not allowed",
     "DISCRETE_PAGINATION_LIMIT_EXCEEDED": "You can only get the first 2000 records without using page_token param",
+    "PAGINATION_LIMIT_EXCEEDED": "You can only get upto 100000 records using page_token param",
+    "TOKEN_BOUND_DATA_MISMATCH": (
+        "The page_token given seems to be invalid or input param is added or altered or deleted"
+    ),
     "TOO_MANY_REQUESTS": "You have made too many requests.",
 }  # fmt: skip
 
