@@ -273,7 +273,7 @@ def _typed(call: Call) -> Mapping[str, str]:
 
 
 def _request_id(redact: Redactor, response: httpx.Response) -> str | None:
-    for name, value in response.headers.items():
-        if name.lower() in errors.REQUEST_ID_HEADERS or name.lower().endswith("correlation-id"):
+    for name, value in response.headers.items():  # which gives names in small letters
+        if name in errors.REQUEST_ID_HEADERS or name.endswith("correlation-id"):
             return redact.text(value)
     return None

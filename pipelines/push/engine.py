@@ -169,7 +169,7 @@ class Engine:
         body = room.writer.body(values, unit.current, already, exact=bool(unit.holds))
         room.look_ups.put_into(body, unit)
         defaults = room.sender.push.defaults if unit.intent.action == "create" else {}
-        return {**defaults, **body}
+        return {**defaults, **body} if defaults else body
 
     async def _intend(self, room: Room, units: Sequence[Unit], ended: Mapping[int, Result]) -> None:
         """Puts the intents on disk, with the end of those that are not sent; from here on the calls may go out.

@@ -43,13 +43,12 @@ async def _stale(reading: Reading, units: Sequence[Unit]) -> dict[int, Result]:
 
 async def _told(reading: Reading, units: Sequence[Unit]) -> list[dict[str, Any] | None]:
     """What of the records has to be known: their times, and their values where there is no time to compare."""
-    fields = {change.field for unit in units for change in unit.intent.changes}
-    if any(unit.modified_at is None for unit in units):
-        return await reading.meaning([unit.current for unit in units], fields)
-    rows = await reading.meaning([unit.current for unit in units], ())
-    if all(row is None or row["modified_at"] is not None for row in rows):
-        return rows
-    return await reading.meaning([unit.current for unit in units], fields)
+    now = [unit.current for unit in units]
+    if all(unit.modified_at is not None for unit in units):
+        rows = await reading.meaning(now, ())
+        if all(row is None or row["modified_at"] is not None for row in rows):
+            return rows
+    return await reading.meaning(now, {change.field for unit in units for change in unit.intent.changes})
 
 
 def _judged(unit: Unit, row: dict[str, Any] | None) -> Result | None:

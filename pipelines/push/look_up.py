@@ -41,6 +41,8 @@ class LookUps:
         Raises:
             UnwritableError: nothing is left to write.
         """
+        if not self.all:
+            return dict(values)
         stand_in = {name for one in self.all.values() for name in one.match} | unit.unknown.keys()
         left = {name: value for name, value in values.items() if name not in stand_in}
         push = self.reading.entity.push

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from pipelines.mapping.language import Entity
@@ -49,7 +50,7 @@ class Reading:
         """Whether the CRM gives single records."""
         return self.entity.get is not None or self.entity.get_batch is not None
 
-    @property
+    @cached_property
     def fields(self) -> list[str]:
         """The CRM's names of what the mapping reads: what `{fields}` stands for."""
         return plain_fields(self.entity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,14 @@ class References:
     connection: str
     schemas: Mapping[str, CanonicalEntity]
     known: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @cached_property
+    def _pointing(self) -> dict[str, frozenset[str]]:
+        """By entity: the fields that point at other records."""
+        return {
+            name: frozenset(field for field, one in entity.fields.items() if one.to is not None)
+            for name, entity in self.schemas.items()
+        }
 
     @classmethod
     def of(cls, plan: Plan, state: State, schemas: Mapping[str, CanonicalEntity]) -> References:
@@ -48,11 +57,11 @@ class References:
             UnwritableError: a record that is pointed at is not in the CRM; of a list, none of its members is.
         """
         fields = self.schemas[unit.intent.entity].fields
-        for name, value in unit.values.items():
-            to = fields[name].to
-            if unit.intent.action == "unlink":
-                unit.resolved[name] = self._gone(unit, name, value)
-                continue
+        if unit.intent.action == "unlink":
+            unit.resolved |= {name: self._gone(unit, name, value) for name, value in unit.values.items()}
+            return
+        for name in filter(self._pointing[unit.intent.entity].__contains__, unit.values):
+            to, value = fields[name].to, unit.values[name]
             if to is None or value is None:
                 continue
             if isinstance(value, list):

@@ -70,7 +70,7 @@ def _shaper(shape: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
         return lambda member: _shape(shape, member)
     if all(isinstance(value, str) and value.startswith("$") for value in shape.values()):
         named = [(key, value[1:]) for key, value in shape.items()]
-        return lambda member: {**{key: member.get(name) for key, name in named}, **member.get("fields", {})}
+        return lambda member: {key: member.get(name) for key, name in named} | member.get("fields", {})
     return lambda member: {**_shape(shape, member), **member.get("fields", {})}
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.push.write import values_of
+from pipelines.push.write import value_of
 from pipelines.state.intents import Change, Intent
 
 MICROSECONDS = 1_000_000
@@ -51,7 +51,7 @@ class Unit:
     def values(self) -> dict[str, Any]:
         """Canonical values to be written, by field."""
         if self._values is None:
-            self._values = values_of({change.field: change.new for change in self.intent.changes})
+            self._values = {name: None if new is None else value_of(new) for name, _, new, _ in self.intent.changes}
         return self._values
 
     @property
@@ -88,16 +88,6 @@ class _Record(NamedTuple):
     attempt: int
 
 
-class _Field(NamedTuple):
-    """What a plan's row says of a field."""
-
-    field: str | None
-    old: str | None
-    new: str | None
-    since: int | None
-    golden: str | None
-
-
 def units_of(rows: pa.Table, run_id: str) -> Iterator[Unit]:
     """The units of a plan's rows, which are of one entity and action and stand record by record.
 
@@ -111,10 +101,13 @@ def units_of(rows: pa.Table, run_id: str) -> Iterator[Unit]:
     starts = [*_starts(rows), rows.num_rows]
     for first in range(0, len(starts) - 1, RECORDS):
         some = starts[first : first + RECORDS + 1]
-        records = map(_Record._make, _tuples(rows.select(_Record._fields).take(some[:-1])))
-        fields = list(map(_Field._make, _tuples(rows.select(_Field._fields).slice(some[0], some[-1] - some[0]))))
+        records = map(_Record, *_columns(rows.select(_Record._fields).take(some[:-1])))
+        fields = rows.slice(some[0], some[-1] - some[0])
+        changes = list(map(Change, *_columns(fields.select(Change._fields))))
+        held = fields["golden"].to_pylist() if fields["golden"].null_count < fields.num_rows else []
         for number, (record, (start, end)) in enumerate(zip(records, pairwise(some), strict=True), first):
-            yield _unit(record, fields[start - some[0] : end - some[0]], run_id, f"{prefix}-{number:x}", what)
+            mine = slice(start - some[0], end - some[0])
+            yield _unit(record, changes[mine], held[mine], run_id, f"{prefix}-{number:x}", what)
 
 
 def _starts(rows: pa.Table) -> list[int]:
@@ -127,18 +120,22 @@ def _starts(rows: pa.Table) -> list[int]:
     return [0, *(place + 1 for place in pc.indices_nonzero(pc.invert(same)).to_pylist())]
 
 
-def _tuples(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+def _columns(rows: pa.Table) -> Iterator[list[Any]]:
     plain = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in rows.columns)
-    return zip(*(column.to_pylist() for column in plain), strict=True)
+    return (column.to_pylist() for column in plain)
 
 
-def _unit(record: _Record, rows: list[_Field], run_id: str, name: str, what: tuple[str, str, str]) -> Unit:
-    changes = tuple([Change(row.field, row.old, row.new, row.since) for row in rows if row.field])
+def _unit(
+    record: _Record, changes: list[Change], held: list[str | None], run_id: str, name: str, what: tuple[str, str, str]
+) -> Unit:
+    fields = tuple([change for change in changes if change.field])  # what is deleted names none
     intent = Intent(
-        name, run_id, *what, record.golden_id, record.record_key, changes, record.fingerprint, record.attempt,
+        name, run_id, *what, record.golden_id, record.record_key, fields, record.fingerprint, record.attempt,
     )  # fmt: skip
-    held = {row.field: row.golden for row in rows if row.field and row.golden is not None}
-    return Unit(intent, record.source_id, record.modified_at, holds=held)
+    unit = Unit(intent, record.source_id, record.modified_at)
+    if held:
+        unit.holds = {one.field: golden for one, golden in zip(changes, held, strict=True) if golden is not None}
+    return unit
 
 
 def micros(moment: Any) -> int | None:

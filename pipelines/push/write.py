@@ -214,10 +214,11 @@ _EXACT = json.JSONDecoder(parse_float=Decimal)
 
 def values_of(changes: Mapping[str, str | None]) -> dict[str, Any]:
     """JSON texts as values; numbers stay exact."""
-    return {name: None if text is None else _value_of(text) for name, text in changes.items()}
+    return {name: None if text is None else value_of(text) for name, text in changes.items()}
 
 
-def _value_of(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """A JSON text as a value."""
     return text[1:-1] if text[0] == '"' and "\\" not in text else _EXACT.decode(text)
 
 

@@ -159,7 +159,8 @@ def _some(record: Any, keys: Keys) -> Any:
 def _as_table(records: Sequence[Any], modified: str | None, keys: Keys | None) -> pa.Table:
     number = len(records)
     lines, none = pa.array(range(number), pa.int64()), pa.nulls(number, MOMENT)
-    times = pa.array([_at(record, modified) if modified else None for record in records], pa.string())
+    parts = modified.split(".") if modified else None
+    times = pa.array([_at(record, parts) if parts else None for record in records], pa.string())
     needed = records if keys is None else [_some(record, keys) for record in records]
     texts = pa.array([orjson.dumps(record).decode() for record in needed], pa.string())
     nothing, no = pa.array([""] * number, pa.string()), pa.array([False] * number, pa.bool_())
@@ -167,9 +168,9 @@ def _as_table(records: Sequence[Any], modified: str | None, keys: Keys | None) -
     return pa.Table.from_arrays(columns, schema=GIVEN)
 
 
-def _at(record: Any, path: str) -> str | None:
+def _at(record: Any, parts: Sequence[str]) -> str | None:
     found = record
-    for part in path.split("."):
+    for part in parts:
         if isinstance(found, dict):
             found = found.get(part)
         elif isinstance(found, list) and part.isdigit() and int(part) < len(found):

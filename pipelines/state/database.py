@@ -135,6 +135,7 @@ def _set_up_sqlite(dbapi: Any, _record: object) -> None:
     cursor = dbapi.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # an intent must survive a power cut, not only a crash
+    cursor.execute("PRAGMA wal_autocheckpoint=16000")  # pages: each time waits for the disk, and writes them once more
     cursor.execute("PRAGMA cache_size=-65536")
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
@@ -144,8 +145,6 @@ def _synchronous(connection: sa.Connection, level: str) -> None:
     """Between transactions, so past SQLAlchemy, which would begin one."""
     driver: Any = connection.connection.driver_connection
     driver.execute(f"PRAGMA synchronous={level}")
-    # a checkpoint goes to the disk, so it waits, too
-    driver.execute(f"PRAGMA wal_autocheckpoint={1000 if level == 'FULL' else 16_000}")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

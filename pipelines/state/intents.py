@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from pipelines.state import rows
 from pipelines.state.database import State, now_us
-from pipelines.state.push_tables import intents
+from pipelines.state.push_tables import IN_WORK, WAITING, intents
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +26,6 @@ ENDED = "ended"
 """Of an intent's extra: what became of a record that was not to be sent."""
 NOT_FOUND = "no longer in the CRM"
 """Error of what was skipped because the CRM has no such record."""
-UNFINISHED = ("open", "failed", "dead", "uncertain", "skipped")
 
 
 class Change(NamedTuple):
@@ -69,7 +68,7 @@ def open_all(state: State, fresh: Sequence[Intent]) -> None:
 
 def unsettled(state: State, connection_name: str) -> list[Intent]:
     """Intents whose outcome a crash has kept from us, the oldest first."""
-    query = sa.select(intents).where(intents.c.connection == connection_name, intents.c.status == "open")
+    query = sa.select(intents).where(IN_WORK, intents.c.connection == connection_name, intents.c.status == "open")
     with state.read() as connection:
         return [_intent(row) for row in connection.execute(query.order_by(intents.c.sent_at)).mappings()]
 
@@ -80,14 +79,14 @@ def unfinished(state: State, connection_name: str, entity: str) -> Iterator[pa.R
 
     names = ("intent_id", "golden_id", "record_key", "action", "status", "attempt", "next_attempt_at", "fingerprint")
     columns = [intents.c[name] for name in (*names, "error")]
-    where = (intents.c.connection == connection_name, intents.c.entity == entity, intents.c.status.in_(UNFINISHED))
+    where = (IN_WORK, intents.c.connection == connection_name, intents.c.entity == entity)
     with state.read() as connection:
         yield from read_arrow(connection, columns, sa.and_(*where))
 
 
 def failures(state: State, connection_name: str | None = None) -> list[dict[str, Any]]:
     """All that failed, is dead or uncertain, with its changes decoded; the oldest first."""
-    query = sa.select(intents).where(intents.c.status.in_(("failed", "dead", "uncertain")))
+    query = sa.select(intents).where(WAITING, intents.c.status != "skipped")
     if connection_name is not None:
         query = query.where(intents.c.connection == connection_name)
     with state.read() as connection:
@@ -97,7 +96,7 @@ def failures(state: State, connection_name: str | None = None) -> list[dict[str,
 
 def not_found(state: State, connection_name: str, entity: str) -> list[str]:
     """Keys of the records that the last write to them did not find."""
-    mine = (intents.c.connection == connection_name, intents.c.entity == entity)
+    mine = (WAITING, intents.c.connection == connection_name, intents.c.entity == entity)
     said = (intents.c.status == "skipped", intents.c.error == NOT_FOUND)
     with state.read() as connection:
         found = connection.execute(sa.select(intents.c.record_key).where(*mine, *said).distinct())
@@ -124,8 +123,8 @@ def retry(state: State, connection_name: str | None = None, intent_ids: Iterable
     table = intents.c
     named = None if intent_ids is None else list(intent_ids)
     which: list[sa.ColumnElement[bool]] = [
-        table.status.in_(("failed", "dead") if named is None else ("failed", "dead", "uncertain"))
-    ]
+        WAITING, table.status.in_(("failed", "dead") if named is None else ("failed", "dead", "uncertain"))
+    ]  # fmt: skip
     which += [table.connection == connection_name] if connection_name is not None else []
     which += [table.intent_id.in_(named)] if named is not None else []
     release = sa.update(intents).where(*which).values(status="failed", attempt=0, next_attempt_at=now_us())
@@ -145,11 +144,10 @@ def _supersede(connection: sa.Connection, fresh: Sequence[Intent]) -> None:
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     statement = (
         "UPDATE intents SET status = 'superseded' WHERE connection = ? AND entity = ? AND golden_id = ? "
-        "AND action = ? AND coalesce(record_key, '') = ? AND status IN ('failed', 'dead', 'skipped', 'uncertain')"
+        f"AND action = ? AND coalesce(record_key, '') = ? AND {WAITING}"
     ).replace("?", mark)
     waiting = sa.select(intents.c.intent_id).where(
-        intents.c.connection.in_({one.connection for one in fresh}),
-        intents.c.status.in_(("failed", "dead", "skipped", "uncertain")),
+        WAITING, intents.c.connection.in_({one.connection for one in fresh})
     )
     if connection.execute(waiting.limit(1)).first() is None:
         return

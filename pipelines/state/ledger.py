@@ -7,6 +7,7 @@ succeeded for each field of each record: a value that reads like one of them is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -60,9 +61,13 @@ class Conflict(NamedTuple):
 
 
 def settle(state: State, outcomes: Sequence[Outcome]) -> None:
-    """Writes outcomes down, all of them or none: intents closed, ledger lines, echoes, ids of what was created."""
+    """Writes outcomes down, all of them or none: intents closed, ledger lines, echoes, ids of what was created.
+
+    They are on disk with the next intents at the latest, or the end of the run: an intent whose outcome a power cut has
+    taken away is open, and asked for.
+    """
     now = now_us()
-    with state.write() as connection:
+    with state.write(durable=False) as connection:
         _close(connection, outcomes, now)
         rows.insert(connection, ledger, [_row(one, now) for one in outcomes], _ROW)
         good = [one for one in outcomes if one.status in SUCCEEDED and one.record_key is not None]
@@ -153,14 +158,15 @@ _ECHO = (
 
 def _close(connection: sa.Connection, outcomes: Sequence[Outcome], now: int) -> None:
     """Closes the intents: those that ended alike in one statement, of which there is one for each answer of a batch."""
-    told = ("status", "http_status", "error", "correlation_id", "next_attempt_at", "attempt", "record_key")
+    told = ("status", "http_status", "error", "correlation_id", "next_attempt_at", "attempt")
+    end = attrgetter(*told[:5])
     alike: dict[tuple[Any, ...], list[str]] = {}
     for one in outcomes:
         tries = one.intent.attempt if one.tries is None else one.tries
-        ended = (*(getattr(one, name) for name in told[:5]), tries, one.record_key if _is_news(one) else None)
+        ended = (*end(one), tries, one.record_key if _is_news(one) else None)
         alike.setdefault(ended, []).append(one.intent.intent_id)
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    sets = ", ".join(f"{name} = {mark}" for name in told[:6])
+    sets = ", ".join(f"{name} = {mark}" for name in told)
     head = f"UPDATE intents SET {sets}, record_key = coalesce({mark}, record_key), settled_at = {mark} WHERE intent_id"
     for ended, ids in alike.items():
         for start in range(0, len(ids), CLOSED):
@@ -197,11 +203,3 @@ def _remember(connection: sa.Connection, one: Outcome, now: int) -> None:
     row = (what.entity, one.record_key, what.connection, what.golden_id, what.intent_id, what.run_id, one.status, now)
     rows.upsert(connection, created, [row])
     registry.assign(connection, what.entity, one.record_key, what.golden_id)
-
-
-def finished(state: State, run_id: str, connection_name: str) -> dict[str, int]:
-    """How many intents of the run ended in which status."""
-    mine = (intents.c.run_id == run_id, intents.c.connection == connection_name)
-    with state.read() as connection:
-        query = sa.select(intents.c.status, sa.func.count()).where(*mine).group_by(intents.c.status)
-        return {str(status): int(number) for status, number in connection.execute(query)}

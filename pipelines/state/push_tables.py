@@ -6,6 +6,7 @@ A change here needs a migration in `migrations/versions/`; a test compares the t
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import text as text_
 
 from pipelines.state.columns import count, metadata, moment, text
 
@@ -46,6 +47,11 @@ plans = Table(
     moment("finished_at"),
 )
 
+IN_WORK = text_("status NOT IN ('done', 'adopted', 'superseded')")
+WAITING = text_("status IN ('failed', 'dead', 'skipped', 'uncertain')")
+"""Those intents that indexes hold: most have ended well, and nobody asks for them. A query says it in these words, or
+is not answered by the index."""
+
 intents = Table(
     "intents",
     metadata,
@@ -67,8 +73,8 @@ intents = Table(
     moment("sent_at"),
     moment("settled_at"),
     moment("next_attempt_at"),
-    Index("intents_by_status", "connection", "status"),
-    Index("intents_by_golden", "connection", "entity", "golden_id"),
+    Index("intents_in_work", "connection", "status", sqlite_where=IN_WORK, postgresql_where=IN_WORK),
+    Index("intents_waiting", "connection", "entity", "golden_id", sqlite_where=WAITING, postgresql_where=WAITING),
 )
 
 ledger = Table(

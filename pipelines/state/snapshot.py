@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from pipelines.state import arrow, ledger_lines
 from pipelines.state.database import State
-from pipelines.state.intents import UNFINISHED
-from pipelines.state.push_tables import conflicts, intents, ledger
+from pipelines.state.push_tables import IN_WORK, conflicts, intents, ledger
 from pipelines.state.tables import check_results, run_counts, runs
 
 ROWS = "state_rows"
@@ -37,7 +36,7 @@ def snapshot(state: State, con: duckdb.DuckDBPyConnection, known: str | None = N
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     with state.read() as connection:
         made = {name: _copy(con, connection, name, table, None) for name, table in WHOLE.items()}
-        made["sync.intents"] = _copy(con, connection, "sync.intents", intents, intents.c.status.in_(UNFINISHED))
+        made["sync.intents"] = _copy(con, connection, "sync.intents", intents, IN_WORK)
         made["sync.ledger"] = _ledger(con, connection, known)
     return made
 

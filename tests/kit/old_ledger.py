@@ -13,6 +13,10 @@ COLUMNS = (
     "new", "read_back", "since", "status", "http_status", "error", "attempt", "planned_at", "sent_at", "settled_at",
     "correlation_id",
 )  # fmt: skip
+INDEXES = {
+    "intents_in_work": "intents_by_status ON intents (connection, status)",
+    "intents_waiting": "intents_by_golden ON intents (connection, entity, golden_id)",
+}
 NUMBERS = {"since", "http_status", "attempt", "planned_at", "sent_at", "settled_at"}
 SHARED = ("r1", "north", "contacts")
 LINES: list[tuple[Any, ...]] = [
@@ -35,6 +39,9 @@ def make(state: State) -> None:
         connection.execute(sa.text("DROP TABLE ledger"))
         connection.execute(sa.text(f"CREATE TABLE ledger (entry_id {integer} PRIMARY KEY, {columns})"))
         connection.execute(sa.text("CREATE INDEX ledger_by_run ON ledger (run_id, connection)"))
+        for now, then in INDEXES.items():
+            connection.execute(sa.text(f"DROP INDEX {now}"))
+            connection.execute(sa.text(f"CREATE INDEX {then}"))
         marks = ", ".join(f":{name}" for name in COLUMNS)
         rows = [dict(zip(COLUMNS, line, strict=True)) for line in LINES]
         connection.execute(sa.text(f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES ({marks})"), rows)

@@ -49,6 +49,30 @@ def test_an_intent_is_open_until_it_is_settled(state: State) -> None:
     assert intents.unsettled(state, "north") == []
 
 
+def test_no_question_about_intents_reads_all_of_them(state: State) -> None:
+    asked: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, said: str, values: object, *_: object) -> None:
+        asked.append((said, values))
+
+    sa.event.listen(state.engine, "before_cursor_execute", note)
+    intents.open_all(state, [UPDATE])
+    ledger.settle(state, [Outcome(UPDATE, "failed", "north:1")])
+    intents.open_all(state, [replace(UPDATE, intent_id="i3")])
+    intents.unsettled(state, "north")
+    list(intents.unfinished(state, "north", "contacts"))
+    intents.failures(state)
+    intents.retry(state)
+    questions = {said: values for said, values in asked if "intents" in said and not said.startswith("INSERT")}
+    with state.read() as connection:
+        plans = {
+            said: str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", values).all())
+            for said, values in questions.items()
+        }
+    assert len(plans) >= 7, plans
+    assert not [said for said, plan in plans.items() if "SCAN intents" in plan and "USING INDEX" not in plan], plans
+
+
 def test_a_settled_update_leaves_a_line_and_an_echo(state: State) -> None:
     intents.open_all(state, [UPDATE])
     kept = '"(202) 555-0123"'
