@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from pipelines.connections.connection import Connection
 from pipelines.push import unread
-from pipelines.state import arrow, controls, intents, ledger, pins, registry
+from pipelines.state import arrow, controls, echoes, intents, ledger, pins, registry
 from pipelines.state.database import State
-from pipelines.state.push_tables import created, echoes, holds, never_sync
+from pipelines.state.push_tables import created, holds, never_sync
 from pipelines.state.push_tables import intents as intents_table
 from pipelines.state.push_tables import ledger as ledger_table
 from pipelines.state.tables import pins as pins_table
@@ -29,7 +29,12 @@ def register(con: duckdb.DuckDBPyConnection, state: State, connection: Connectio
     What was written since the CRM was read is held, too: it is there, and would show as a difference.
     """
     name = connection.name
-    _lay(con, "plan_echoes", _schema(echoes, _ECHO), ledger.load_echoes(state, entity, name, rewritten=True))
+    written = arrow.arrow_schema(echoes.COLUMNS)
+    _lay(con, "plan_echo_rows", written, echoes.load(state, entity, name, rewritten=True))
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE plan_echoes AS FROM ({echoes.lines_sql('plan_echo_rows')}) "
+        "WHERE read_back IS DISTINCT FROM sent"
+    )
     _lay(con, "plan_pins", _schema(pins_table, _PIN), pins.load(state, entity))
     _lay(con, "plan_holds", _schema(holds, _HOLD), pins.load_holds(state, entity))
     unread.lay(con, state, connection, entity)
@@ -64,7 +69,6 @@ def register_archived(con: duckdb.DuckDBPyConnection, state: State, entity: str)
     _lay(con, "plan_archived", _schema(ledger_table, ("record_key",)), ledger.load_archived(state, entity))
 
 
-_ECHO = ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")
 _PIN = ("golden_id", "field", "value", "who", "at", "until")
 _HOLD = ("record_key", "field", "golden_value", "since", "why")
 _WAIT = (

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
 from pipelines.staging.changes import TABLES
-from pipelines.state import ledger, made
+from pipelines.state import echoes, made
 from pipelines.state.database import State
 from pipelines.warehouse.models import literal
 
@@ -20,7 +20,7 @@ select distinct split_part(record_key, ':', 1), $entity, substr(record_key, strp
     field, value, sent_at, since
 from (
     select *, case field {cases} end as value
-    from (select * exclude (sent, read_back), unnest([sent, read_back]) as kept from echo_batches)
+    from (select * exclude (sent, read_back), unnest([sent, read_back]) as kept from ({lines}))
     where kept is not null
 )
 where value is not null
@@ -44,7 +44,7 @@ def load_echoes(con: duckdb.DuckDBPyConnection, state: State, schemas: Mapping[s
     con.execute(STAMPS)
     known = dict(con.execute("select entity, stamp from meta.echo_stamps").fetchall())
     for entity, schema in schemas.items():
-        stamp = ledger.echoes_stamp(state, entity)
+        stamp = echoes.stamp(state, entity)
         if stamp != known.get(entity):
             _replace(con, state, entity, schema)
             con.execute("insert or replace into meta.echo_stamps values ($1, $2)", [entity, stamp])
@@ -55,9 +55,9 @@ def _replace(con: duckdb.DuckDBPyConnection, state: State, entity: str, schema: 
     con.execute("begin transaction")
     try:
         con.execute("delete from sync.echoes where entity = $1", [entity])
-        for batch in ledger.load_echoes(state, entity):
+        for batch in echoes.load(state, entity):
             con.register("echo_batches", pa.Table.from_batches([batch]))
-            con.execute(INSERT.format(cases=cases), {"entity": entity})
+            con.execute(INSERT.format(cases=cases, lines=echoes.lines_sql("echo_batches")), {"entity": entity})
             con.unregister("echo_batches")
         for batch in made.load_made(state, entity):
             con.register("made_batches", pa.Table.from_batches([batch]))

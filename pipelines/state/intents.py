@@ -146,9 +146,7 @@ def _supersede(connection: sa.Connection, fresh: Sequence[Intent]) -> None:
         "UPDATE intents SET status = 'superseded' WHERE connection = ? AND entity = ? AND golden_id = ? "
         f"AND action = ? AND coalesce(record_key, '') = ? AND {WAITING}"
     ).replace("?", mark)
-    waiting = sa.select(intents.c.intent_id).where(
-        WAITING, intents.c.connection.in_({one.connection for one in fresh})
-    )
+    waiting = sa.select(intents.c.intent_id).where(WAITING, intents.c.connection.in_({one.connection for one in fresh}))
     if connection.execute(waiting.limit(1)).first() is None:
         return
     keys = [(one.connection, one.entity, one.golden_id, one.action, one.record_key or "") for one in fresh]

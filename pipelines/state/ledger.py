@@ -1,7 +1,7 @@
 """The ledger: what became of every field that was written to a CRM, and what the CRM made of it.
 
-A record's lines are written once, when its intent is settled, and never changed. `echoes` holds the latest line that
-succeeded for each field of each record: a value that reads like one of them is our own, not an edit (laws L4, L5).
+A record's lines are written once, when its intent is settled, and never changed. What succeeded is an echo from then on
+(`pipelines.state.echoes`): a value that reads like it is our own, not an edit (laws L4, L5).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.state import arrow, ledger_lines, registry, rows, stamps
+from pipelines.state import arrow, echoes, ledger_lines, registry, rows, stamps
 from pipelines.state.database import State, now_us
 from pipelines.state.intents import Intent
-from pipelines.state.push_tables import conflicts, created, echoes, intents, ledger
+from pipelines.state.push_tables import conflicts, created, ledger
 
 SUCCEEDED = ("done", "adopted")
 CLOSED = 1000
@@ -73,7 +73,7 @@ def settle(state: State, outcomes: Sequence[Outcome]) -> None:
         good = [one for one in outcomes if one.status in SUCCEEDED and one.record_key is not None]
         # to most of what is adopted nothing was sent; an upsert that met a record is read back
         sent = [one for one in good if one.status == "done" or one.has_read_back]
-        rows.upsert(connection, echoes, [echo for one in sent for echo in _echoes(one, now)], _ECHO)
+        echoes.write(connection, [_echo(one, now) for one in sent if one.intent.changes])
         for entity in {one.intent.entity for one in good}:
             stamps.renew(connection, f"echoes:{entity}")
         for one in good:
@@ -98,28 +98,6 @@ def last_conflicts(state: State, number: int) -> list[dict[str, Any]]:
     query = sa.select(conflicts).order_by(conflicts.c.conflict_id.desc()).limit(number)
     with state.read() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def load_echoes(
-    state: State, entity: str, connection_name: str | None = None, *, rewritten: bool = False
-) -> Iterator[pa.RecordBatch]:
-    """What we last wrote: (record_key, field, old, sent, read_back, since, sent_at), values as JSON text.
-
-    With `rewritten` only what the CRM keeps in another form than it was sent.
-    """
-    columns = [echoes.c[n] for n in ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")]
-    mine = echoes.c.entity == entity
-    if connection_name is not None:
-        mine = sa.and_(mine, echoes.c.connection == connection_name)
-    if rewritten:
-        mine = sa.and_(mine, echoes.c.read_back.is_distinct_from(echoes.c.sent))
-    with state.read() as connection:
-        yield from arrow.read_arrow(connection, columns, mine)
-
-
-def echoes_stamp(state: State, entity: str) -> str:
-    """A word that changes whenever an echo of the entity does."""
-    return stamps.read(state, f"echoes:{entity}")
 
 
 def load_created(state: State, entity: str, connection_name: str) -> Iterator[pa.RecordBatch]:
@@ -150,9 +128,6 @@ def of_run(state: State, run_id: str, connection_name: str | None = None) -> lis
 _ROW = (
     "intent_id", "run_id", "connection", "entity", "golden_id", "record_key", "action", "fields", "status",
     "http_status", "error", "attempt", "planned_at", "sent_at", "settled_at", "correlation_id",
-)  # fmt: skip
-_ECHO = (
-    "entity", "record_key", "connection", "run_id", "sent_at", "field", "old", "sent", "since", "read_back",
 )  # fmt: skip
 
 
@@ -189,12 +164,10 @@ def _row(one: Outcome, now: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _echoes(one: Outcome, now: int) -> Iterator[tuple[Any, ...]]:
+def _echo(one: Outcome, now: int) -> tuple[str | int, ...]:
     what = one.intent
-    shared = (what.entity, one.record_key, what.connection, what.run_id, what.sent_at or now)
-    for change in one.intent.changes:
-        kept = one.read_back.get(change.field) if one.has_read_back else change.new
-        yield (*shared, change.field, change.old, change.new, change.since, kept)
+    kept = [(change, one.read_back.get(change.field) if one.has_read_back else change.new) for change in what.changes]
+    return echoes.row(what.entity, one.record_key or "", what.connection, what.sent_at or now, kept)
 
 
 def _remember(connection: sa.Connection, one: Outcome, now: int) -> None:

@@ -5,8 +5,9 @@ A million rows take seconds, so rows go through the driver's own executemany.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,19 +33,26 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[A
 
 
 def upsert(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]], names: Sequence[str] | None = None
-) -> None:
-    """Adds rows, or replaces those with the same primary key. Without `names` the tuples hold every column."""
+    connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]], names: Sequence[str] | None = None,
+    merged: Mapping[str, str] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """Adds rows, or replaces those with the same primary key. Without `names` the tuples hold every column.
+
+    `merged` says of columns how both values make the new one: an expression of `<table>.x` and `excluded.x`.
+    """
     names = list(names) if names is not None else [column.name for column in table.columns]
     head = f"INSERT INTO {_quoted(connection, table.name)} ({_list(connection, names)})"
-    _run(connection, head, rows, len(names), conflict(connection, table, names))
+    _run(connection, head, rows, len(names), conflict(connection, table, names, merged))
 
 
-def conflict(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -> str:
+def conflict(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], merged: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The ON CONFLICT clause that replaces the named columns; SQLite and PostgreSQL share it."""
     keys = [column.name for column in table.primary_key.columns]
     rest = [name for name in names if name not in keys]
-    sets = ", ".join(f"{_quoted(connection, n)} = excluded.{_quoted(connection, n)}" for n in rest)
+    quoted = {n: _quoted(connection, n) for n in rest}
+    sets = ", ".join(f"{name} = {merged.get(n, f'excluded.{name}')}" for n, name in quoted.items())
     return f" ON CONFLICT ({_list(connection, keys)}) DO " + (f"UPDATE SET {sets}" if rest else "NOTHING")
 
 

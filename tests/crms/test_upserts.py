@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from crm_desk import CONTACTS, Desk
+from echo_lines import echo_lines
 
 from pipelines.connections.owner import Owner
 from pipelines.push.creating import Creator
@@ -101,7 +102,7 @@ def test_whom_somebody_adds_after_the_search_is_matched(
         }
         assert how[f"{crm}:{bo}"] == "adopted"
         assert set(how) == {f"{crm}:{id}" for id in made}
-        echoes = {r["record_key"] for b in ledger.load_echoes(desk.state, "contacts") for r in b.to_pylist()}
+        echoes = {line["record_key"] for line in echo_lines(desk.state, "contacts")}
         assert f"{crm}:{bo}" in echoes, "what was written over it is no edit of theirs"
 
 
@@ -183,4 +184,4 @@ def test_an_answer_that_shows_a_known_person_is_no_creation(open_desk: OpenDesk)
         assert done.counts == {"contacts": {"adopted": 1, "sent": 0}}
         assert made_or_met(desk) == {f"follow_up_boss:{id}": "adopted"}
         assert desk.held("people") == before
-        assert list(ledger.load_echoes(desk.state, "contacts")) == [], "what it shows is not what we wrote"
+        assert echo_lines(desk.state, "contacts") == [], "what it shows is not what we wrote"

@@ -1,7 +1,8 @@
-"""A state as version 0008 left it: the ledger has a row for each field."""
+"""A state as version 0008 left it: ledger and echoes have a row for each field."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,14 @@ COLUMNS = (
     "new", "read_back", "since", "status", "http_status", "error", "attempt", "planned_at", "sent_at", "settled_at",
     "correlation_id",
 )  # fmt: skip
+ECHO_COLUMNS = (
+    "entity", "record_key", "field", "connection", "old", "sent", "read_back", "since", "sent_at", "run_id",
+)  # fmt: skip
+ECHOES: list[tuple[Any, ...]] = [
+    ("contacts", "north:1", "email", "north", '"a"', None, None, 6, 8, "r1"),
+    ("contacts", "north:1", "phone", "north", '"1"', '"+1"', '"(1)"', 5, 8, "r1"),
+    ("contacts", "north:3", "tags", "north", None, '["x"]', '["x"]', None, 8, "r0"),
+]
 INDEXES = {
     "intents_in_work": "intents_by_status ON intents (connection, status)",
     "intents_waiting": "intents_by_golden ON intents (connection, entity, golden_id)",
@@ -31,18 +40,35 @@ LINES: list[tuple[Any, ...]] = [
 
 
 def make(state: State) -> None:
-    """Sets the state back, with these lines."""
+    """Sets the state back, with these lines and echoes."""
     integer = "SERIAL" if state.engine.dialect.name == "postgresql" else "INTEGER"
-    kinds = {name: "BIGINT" if name in NUMBERS else "TEXT" for name in COLUMNS}
-    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items() if name != "entry_id")
     with state.write() as connection:
-        connection.execute(sa.text("DROP TABLE ledger"))
-        connection.execute(sa.text(f"CREATE TABLE ledger (entry_id {integer} PRIMARY KEY, {columns})"))
+        _remake(connection, "ledger", COLUMNS, LINES, {"entry_id": f"{integer} PRIMARY KEY"})
+        _remake(connection, "echoes", ECHO_COLUMNS, ECHOES, {})
         connection.execute(sa.text("CREATE INDEX ledger_by_run ON ledger (run_id, connection)"))
         for now, then in INDEXES.items():
             connection.execute(sa.text(f"DROP INDEX {now}"))
             connection.execute(sa.text(f"CREATE INDEX {then}"))
-        marks = ", ".join(f":{name}" for name in COLUMNS)
-        rows = [dict(zip(COLUMNS, line, strict=True)) for line in LINES]
-        connection.execute(sa.text(f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES ({marks})"), rows)
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0008'"))
+
+
+def _remake(
+    connection: sa.Connection, table: str, names: tuple[str, ...], lines: list[tuple[Any, ...]], kinds: dict[str, str]
+) -> None:
+    columns = ", ".join(f"{name} {kinds.get(name) or ('BIGINT' if name in NUMBERS else 'TEXT')}" for name in names)
+    connection.execute(sa.text(f"DROP TABLE {table}"))
+    connection.execute(sa.text(f"CREATE TABLE {table} ({columns})"))
+    marks = ", ".join(f":{name}" for name in names)
+    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    connection.execute(sa.text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"), rows)
+
+
+def echoes_as_lines() -> list[dict[str, Any]]:
+    """The echoes as they are read now."""
+    named = ("record_key", "field", "old", "sent", "read_back", "since", "sent_at")
+    known = [dict(zip(ECHO_COLUMNS, line, strict=True)) for line in ECHOES]
+    return [{name: _moment(line[name]) if name in NUMBERS else line[name] for name in named} for line in known]
+
+
+def _moment(us: int | None) -> datetime | None:
+    return None if us is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)

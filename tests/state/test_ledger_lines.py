@@ -6,11 +6,12 @@ from typing import Any
 
 import duckdb
 import old_ledger
+from echo_lines import echo_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.connections.owner import Owner
-from pipelines.state import intents, ledger, ledger_lines, snapshot
+from pipelines.state import echoes, intents, ledger, ledger_lines, snapshot
 from pipelines.state.database import State, open_state
 from pipelines.state.intents import Change, Intent
 from pipelines.state.ledger import Outcome
@@ -39,7 +40,7 @@ def published(state: State) -> list[dict[str, Any]]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_analysts_and_the_program_see_the_same_lines(state: State, told: list[Any]) -> None:
     with state.write() as connection:
-        for table in (ledger.ledger, ledger.intents, ledger.echoes):
+        for table in (ledger.ledger, intents.intents, echoes.echoes):
             connection.execute(table.delete())
     made = [
         Intent(f"i{n}", "r1", "north", "contacts", "update", f"g{n}", f"north:{n}", tuple(told[n][0]))
@@ -70,6 +71,7 @@ def test_an_older_state_keeps_its_lines(state: State, owner: Owner) -> None:
     with open_state(owner) as upgraded:
         kept = [tuple(line[name] for name in old_ledger.COLUMNS[1:]) for line in ledger.of_run(upgraded, "r1")]
         assert sorted(kept, key=repr) == sorted((line[1:] for line in old_ledger.LINES), key=repr)
+        assert echo_lines(upgraded, "contacts") == old_ledger.echoes_as_lines()
         intents.open_all(upgraded, [intent := Intent("i9", "r2", "north", "contacts", "update", "g1", "north:1", ())])
         ledger.settle(upgraded, [Outcome(intent, "done", "north:1")])
         assert [line["intent_id"] for line in ledger.of_run(upgraded, "r2")] == ["i9"]

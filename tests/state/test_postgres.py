@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from echo_lines import echo_lines
 
 from pipelines.commands.owners import owners_with_state
 from pipelines.connections.owner import Owner
@@ -55,7 +56,7 @@ def test_owners_are_apart_and_everything_comes_back(states: list[State]) -> None
     intents.open_all(ann, [intent])
     ledger.settle(ann, [Outcome(intent, "done", "n:5", 201, read_back={"f": '"V"'}, has_read_back=True)])
     assert registry.golden_of(ann, "contacts", ["n:1", "n:5"]) == {"n:1": "g9", "n:5": "g5"}
-    assert [row["read_back"] for row in next(ledger.load_echoes(ann, "contacts")).to_pylist()] == ['"V"']
+    assert [row["read_back"] for row in echo_lines(ann, "contacts")] == ['"V"']
     assert registry.golden_of(other, "contacts", ["n:1"]) == {}
     assert snapshot.snapshot(ann, duckdb.connect())["sync.ledger"] == 1
     assert snapshot.snapshot(other, duckdb.connect())["sync.ledger"] == 0
@@ -78,6 +79,8 @@ def test_an_older_ledger_keeps_its_lines(states: list[State], tmp_path: Path) ->
     with open_state(Owner(f"Ann-{tmp_path.name}"[:60], tmp_path)) as upgraded:
         kept = [tuple(line[name] for name in old_ledger.COLUMNS[1:]) for line in ledger.of_run(upgraded, "r1")]
         assert sorted(kept, key=repr) == sorted((line[1:] for line in old_ledger.LINES), key=repr)
+        assert echo_lines(upgraded, "contacts") == old_ledger.echoes_as_lines()
+        assert len(echo_lines(upgraded, "contacts", rewritten=True)) == 2
         intents.open_all(upgraded, [intent := Intent("i9", "r2", "n", "contacts", "update", "g1", "n:1", ())])
         ledger.settle(upgraded, [Outcome(intent, "done", "n:1")])
         assert snapshot.snapshot(upgraded, duckdb.connect())["sync.ledger"] == 6

@@ -8,12 +8,14 @@ from pathlib import Path
 import duckdb
 import pytest
 import sqlalchemy as sa
+from echo_lines import echo_lines
 
 from pipelines.state import (
     answers,
     baselines,
     checks,
     controls,
+    echoes,
     intents,
     ledger,
     limiter,
@@ -81,16 +83,16 @@ def test_a_settled_update_leaves_a_line_and_an_echo(state: State) -> None:
     assert (line["field"], line["old"], line["new"], line["read_back"]) == ("phone", None, PHONE.new, kept)
     assert line["sent_at"] is not None
     assert (line["status"], line["http_status"], line["since"], line["attempt"]) == ("done", 200, PHONE.since, 1)
-    (echo,) = next(ledger.load_echoes(state, "contacts")).to_pylist()
+    (echo,) = echo_lines(state, "contacts")
     assert (echo["sent"], echo["read_back"]) == (PHONE.new, kept)
 
 
 def test_a_failure_leaves_no_echo(state: State) -> None:
     intents.open_all(state, [UPDATE])
-    before = ledger.echoes_stamp(state, "contacts")
+    before = echoes.stamp(state, "contacts")
     ledger.settle(state, [Outcome(UPDATE, "failed", "north:1", 422, "no such value")])
-    assert list(ledger.load_echoes(state, "contacts")) == []
-    assert ledger.echoes_stamp(state, "contacts") == before
+    assert echo_lines(state, "contacts") == []
+    assert echoes.stamp(state, "contacts") == before
     assert [one["error"] for one in intents.failures(state)] == ["no such value"]
 
 
