@@ -5,8 +5,7 @@ A change here needs a migration in `migrations/versions/`; a test compares the t
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, UniqueConstraint
-from sqlalchemy import text as text_
+from sqlalchemy import BigInteger, Column, ColumnElement, Float, Index, Integer, Table, UniqueConstraint, literal_column
 
 from pipelines.state.columns import count, metadata, moment, text
 
@@ -47,8 +46,8 @@ plans = Table(
     moment("finished_at"),
 )
 
-IN_WORK = text_("status NOT IN ('done', 'adopted', 'superseded')")
-WAITING = text_("status IN ('failed', 'dead', 'skipped', 'uncertain')")
+IN_WORK: ColumnElement[bool] = literal_column("status NOT IN ('done', 'adopted', 'superseded')")
+WAITING: ColumnElement[bool] = literal_column("status IN ('failed', 'dead', 'skipped', 'uncertain')")
 """Those intents that indexes hold: most have ended well, and nobody asks for them. A query says it in these words, or
 is not answered by the index."""
 
@@ -100,7 +99,7 @@ ledger = Table(
     Index("ledger_by_run", "run_id", "connection"),
 )
 
-IS_REWRITTEN = text_("is_rewritten > 0")
+IS_REWRITTEN: ColumnElement[bool] = literal_column("is_rewritten > 0")
 """What a query says to be answered by the index of what a CRM keeps in its own way: the plan asks for these alone."""
 
 echoes = Table(
