@@ -2,11 +2,14 @@
 
     python bench/push_plan.py [golden records, default 1000000] [share that differs, default 0.001]
 
-The tables are as staging and unify leave them: of eleven of the fifteen fields a third is empty, and the records that
-differ lie anywhere. The scan reads, once, the columns that the plans read: those of golden contacts, of each CRM's
+The tables are as staging and unify leave them: of eleven of the fifteen fields a third is empty, the records that
+differ lie anywhere, and which they are is noted (by unify's own query, whose cost bench/models.py shows). The scan
+reads, once, the columns that the plans read of the records that differ: those of golden contacts, of each CRM's
 records, of who belongs to whom, and of what the lineage is made of. Beside it stands a scan of less: keys and compared
 fields alone, without what the plan wants to know of a record beside its fields, and without lineage. Prints both
 ratios, by the clock and by processor time, which says more where other programs run.
+
+Seen on two idle processors, in three runs: 1.00 to 1.08 by the clock, 0.90 to 0.96 by processor time, 828 MB.
 """
 
 from __future__ import annotations
