@@ -19,6 +19,7 @@ from pipelines.connections.project import Project, find_project
 from pipelines.connections.redact import Redactor
 from pipelines.connections.resolve import SANDBOX_OWNER, connection_names, resolve
 from pipelines.connections.settings import connection_settings, variables
+from pipelines.connections.variables import Filler
 from pipelines.mapping.canonical import CanonicalEntity
 from pipelines.mapping.load import load_mapping, load_schemas
 from pipelines.mapping.problems import MappingErrors
@@ -172,7 +173,8 @@ def _sandbox(project: Project, names: list[str], *, quiet: bool) -> SandboxHandl
 def all_connections(session: Session) -> list[Connection]:
     """The connections asked for, and all others of the owner that have been read before.
 
-    The others need no credentials here: their raw log is all that is looked at.
+    The others need no credentials here: their raw log is all that is looked at, with their currency, region and time
+    zone as they are whenever they are asked for.
     """
     asked = {c.name: c for c in session.connections}
     read = {path.stem for path in session.owner.raw("x").parent.glob("*.duckdb")}
@@ -184,5 +186,8 @@ def all_connections(session: Session) -> list[Connection]:
         mapping_file = session.project.mappings / f"{said.mapping or name}.yml"
         if name not in asked and mapping_file.is_file():
             mapping = load_mapping(mapping_file, session.schemas)
-            asked[name] = Connection(name, session.owner, mapping, said, session.is_sandbox, mapping.connection)
+            filler = Filler(name, mapping.crm, {} if session.is_sandbox else variables(session.project, os.environ))
+            words = {key: word for key, word in mapping.connection.model_dump().items() if isinstance(word, str)}
+            wire = mapping.connection.model_copy(update=filler.fill(words))
+            asked[name] = Connection(name, session.owner, mapping, said, session.is_sandbox, wire)
     return [asked[name] for name in sorted(asked)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipelines.cli import main
@@ -91,6 +92,18 @@ def test_a_plan_in_every_shape_and_not_a_byte_is_changed(place: Place, typed: Ty
     assert "http" not in page.replace("http-equiv", "")  # nothing is fetched from elsewhere
     assert json.loads(files["out"].read_text())["plan_id"]
     assert contents(place) == before
+
+
+def test_what_is_not_asked_for_is_staged_as_when_it_is(place: Place, typed: Typed) -> None:
+    """Its currency comes from a variable with a default, whichever connections a run names."""
+    query = "select distinct currency from staging.hubspot__deals where amount is not null"
+    warehouse = place.data / place.owner / "warehouse.duckdb"
+    code, out, _ = typed("run", "brivity", "--push", "off", "--stages", "staging,unify", "--json")
+    assert code == 0
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        assert con.execute(query).fetchall() == [("USD",)]
+    staged = [row for row in json.loads(out)["rows"] if (row["stage"], row.get("connection")) == ("staging", "hubspot")]
+    assert not any(row["changed"] for row in staged)
 
 
 def contents(place: Place) -> dict[Path, bytes]:
