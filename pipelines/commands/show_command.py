@@ -45,12 +45,12 @@ def _connection(name: str, project: Project) -> dict[str, str]:
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
-    from pipelines.state import controls, intents, ledger, notices, runs
+    from pipelines.state import controls, intents, ledger, notices, runs, written
     from pipelines.state.database import open_state
 
     with open_state(owner) as state:
         last = runs.last(state, 5)
-        failures = intents.failures(state)
+        failures, unsettled = intents.failures(state), written.unsettled(state)
         open_notices = notices.open_notices(state)
         conflicts = ledger.last_conflicts(state, 20)
         pilots = [{"connection": name, "says": one.says} for name, one in controls.all_pilots(state).items()]
@@ -65,6 +65,7 @@ def _owner(owner: Owner) -> dict[str, Any]:
             for run in last
         ],
         "failures": failures,
+        "unsettled": unsettled,
         "conflicts": conflicts,
         "paused": paused,
         "pilots": pilots,
@@ -85,9 +86,12 @@ def _print(facts: dict[str, Any]) -> None:
         if owner["at_work"]:
             print(f"  at work now: {owner['at_work']}")
         for run in owner["runs"]:
-            took = f"{run['seconds']} s" if run["seconds"] is not None else "did not end"
+            has_ended = run["seconds"] is not None
+            took = f"{run['status']:<7} exit {run['exit_code']} {run['seconds']} s" if has_ended else "has not ended"
+            print(f"  {run['run_id']} {took} {', '.join(run['connections'])}")
+        for name, number in owner["unsettled"].items():
             print(
-                f"  {run['run_id']} {run['status']:<7} exit {run['exit_code']} {took} {', '.join(run['connections'])}"
+                f"  {name}: {number} writes are not settled; those of an interrupted push are, by the next run or apply"
             )
         print(f"  open failures: {len(owner['failures']) or 'none'}")
         for failure in owner["failures"][:20]:

@@ -1,4 +1,4 @@
-"""What runs did to a CRM: what was written since a moment, and what was passed over, by its reason.
+"""What runs did to a CRM: what was written since a moment, passed over and why, or begun and never ended.
 
 Of the ledger only the rows of the runs in question are looked at.
 """
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pipelines.state import arrow
 from pipelines.state.database import State
-from pipelines.state.push_tables import ledger
+from pipelines.state.push_tables import intents, ledger
 from pipelines.state.tables import runs
 
 COLUMNS = list(ledger.columns)
@@ -35,3 +35,10 @@ def passed_over(state: State, run_id: str, connection_name: str) -> dict[str, in
     query = sa.select(ledger.c.error, number).where(*mine).group_by(ledger.c.error).order_by(number.desc())
     with state.read() as connection:
         return {str(why): int(found) for why, found in connection.execute(query)}
+
+
+def unsettled(state: State) -> dict[str, int]:
+    """By connection: how many writes a push has begun whose outcome is not written down; of a killed one they stay."""
+    query = sa.select(intents.c.connection, sa.func.count()).where(intents.c.status == "open")
+    with state.read() as connection:
+        return {str(name): int(number) for name, number in connection.execute(query.group_by(intents.c.connection))}

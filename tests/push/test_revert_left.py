@@ -9,7 +9,7 @@ from push_warehouse import creating
 
 from pipelines.connections.connection import Connection
 from pipelines.push.revert import revert
-from pipelines.state import intents
+from pipelines.state import intents, runs, written
 
 
 def listed(room: Any, run_id: str, connection: Connection) -> list[tuple[str, str]]:
@@ -73,12 +73,12 @@ def test_an_undo_says_what_is_not_settled(room: Any, monkeypatch: pytest.MonkeyP
         with pytest.raises(KeyboardInterrupt):
             room.push()
     assert len(intents.unsettled(room.state, "north")) == 1
+    assert runs.wrote_to(room.state, "r1") == ["north"]
+    assert written.unsettled(room.state) == {"north": 1}
     made = revert_as_it_is(room)
     assert made.notes == ("1 writes of the run are not settled yet: --apply, or the next run, settles them first",)
 
 
 def revert_as_it_is(room: Any) -> Any:
-    from pipelines.state import runs
-
     runs.start(room.state, ["north"], "r1")
     return revert("r1", room.connect(), room.warehouse.con, room.state, room.schemas)
