@@ -109,7 +109,7 @@ class RisingRead(WindowedRead):
                     continue
                 if self._most_records is not None and taken + page.records > self._most_records:
                     return self._left(span, at)
-                if count >= FEWEST_PAGES * 2**splits and (nearer := self._shared(span, at)) is not None:
+                if count >= FEWEST_PAGES * 2**splits and (nearer := self._shared(span, at, count)) is not None:
                     span, splits = nearer, splits + 1
         with self._lock:
             self.broken_off = self.broken_off or paginator.broken_off
@@ -124,15 +124,18 @@ class RisingRead(WindowedRead):
             self.broken_off = True
         return None
 
-    def _shared(self, span: Span, at: int) -> Span | None:
-        """The part of a window that is kept, where other threads have nothing to do and begin with its other parts."""
+    def _shared(self, span: Span, at: int, count: int) -> Span | None:
+        """The part of a window that is kept, where other threads have nothing to do and begin with its other parts.
+
+        Into no more parts than pages were read: each costs a call or two, and may be empty.
+        """
         high = self._rising.latest() if span.end is None else span.end
         with self._lock:
             idle = min(self._at_once - len(self._under_way), self._most_windows - self.windows)
-            count = min(idle + 1, high - at)
-            if count < 2 or self._pool is None:
+            parts = min(idle + 1, high - at, count)
+            if parts < 2 or self._pool is None:
                 return None
             self._is_split = True
-            borders = [at + (high - at) * k // count for k in range(1, count)]
+            borders = [at + (high - at) * k // parts for k in range(1, parts)]
             self._begin([Span(*ends, span.depth + 1) for ends in pairwise([*borders, high])])
         return replace(span, end=borders[0])

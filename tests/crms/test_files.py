@@ -22,9 +22,9 @@ REPORT = """MLS #,Address,City,Side,Status,List Price,Close Price,GCI,Close Date
 2202,7 Elm Ct,Sparks,Seller,Pending,"$399,900",,,,Referral,60%
 ,9 Pine Rd,Reno,Seller,Active,,,,,,
 """
-LATER = """Address,MLS #,Type,Status,Close Price,Contract Date
-12 Oak St,2201,Buyer,Closed,441500,2026-02-01
-7 Elm Ct,2202,Seller,Closed,395000,2026-04-01
+LATER = """Address,MLS #,Type,Status,Close Price,Contract Date,Agent,Client
+12 Oak St,2201,Buyer,Closed,441500,2026-02-01,Rep One,Ana Lima
+7 Elm Ct,2202,Seller,Closed,395000,2026-04-01,Rep One,
 """
 
 
@@ -64,6 +64,9 @@ def test_the_next_report_has_other_columns(read: Any, tmp_path: Path) -> None:
     found = read(str(tmp_path / "*.csv"))
     elm = next(row for row in found.values() if row["listing_id"] == "2202")
     assert (elm["status"], elm["close_price"], elm["transaction_type"]) == ("won", Decimal("395000.00"), "Seller")
+    assert elm["owner_name"] == "Rep One"
+    oak = next(row for row in found.values() if row["listing_id"] == "2201")
+    assert json.loads(oak["custom"])["Client"] == "Ana Lima", "no field of ours: kept as it came"
     assert "lead_source" in elm["absent_fields"], "a column that is not there says nothing"
 
 
