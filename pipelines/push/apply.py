@@ -34,8 +34,8 @@ CHUNK = 400
 """Records that share their intents' transaction, where each is sent alone."""
 BATCHES = 10
 """Batches that share it, where the CRM takes batches: what a transaction costs is spread over a thousand records."""
-CHUNKS_AT_ONCE = 5
-COLLECT_AFTER = 100_000
+CHUNKS_AT_ONCE = 8
+COLLECT_AFTER = 400_000
 """Objects that come before the collector of garbage looks at them."""
 
 

@@ -110,15 +110,18 @@ class Engine:
             return
         async with self.one_settler, self.one_writer:
             await asyncio.to_thread(ledger.settle, self.state, outcomes)
-        counted = self.counts.setdefault(room.reading.name, Counter())
+        self._note(room.reading.name, outcomes)
+
+    def _note(self, entity: str, outcomes: Sequence[ledger.Outcome]) -> None:
+        """Counts them, and remembers what was created for those that point at it."""
+        fresh = Counter([one.status for one in outcomes])
+        self.counts.setdefault(entity, Counter()).update({**fresh, "sent": fresh["done"]})
         for one in outcomes:
-            counted[one.status] += 1
-            counted["sent"] += one.status == "done"
             if one.intent.action == "create" and one.record_key is not None and one.status in ledger.SUCCEEDED:
                 self.references.learn(one.intent.entity, one.intent.golden_id, one.record_key.partition(":")[2])
         if self.progress is not None:
-            for status, number in Counter(one.status for one in outcomes).items():
-                self.progress(room.reading.name, status, number)
+            for status, number in fresh.items():
+                self.progress(entity, status, number)
 
     async def _before(self, room: Room, action: str, units: Sequence[Unit]) -> dict[int, Result]:
         """What need not be sent at all: records that have changed, or were made, since the plan."""

@@ -107,8 +107,8 @@ def _told(unit: Unit, row: dict[str, Any] | None, *, is_whole: bool = False) -> 
     """The values of the fields that were sent; None where a part of a record does not show them all."""
     if row is None:
         return None
-    sent = {change.field: change.new for change in unit.intent.changes}
-    if not (absent := row["absent_fields"]) and None not in sent.values() and sent.keys() <= row.keys():
+    sent, absent = {name: new for name, _, new, _ in unit.intent.changes}, row["absent_fields"]
+    if not absent and None not in sent.values() and row.keys() >= sent.keys():
         return {name: row[name] for name in sent}
     # a field that was cleared may still be read from another of its places, which a part need not show
     if not is_whole and (sent.keys() & set(absent) or None in sent.values()):

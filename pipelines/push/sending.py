@@ -94,8 +94,8 @@ class Sender:
     async def _batch(self, batch: Batch, units: list[Unit]) -> list[Result]:
         """One batch; one that fails as a whole is split until the bad record stands alone."""
         is_repeatable = units[0].intent.action != "create" or (isinstance(batch, Upsert) and batch.is_ours)
-        keys = [self.key_of(unit) if isinstance(batch, Upsert) else None for unit in units]
-        members = [_member(unit, place, key) for place, (unit, key) in enumerate(zip(units, keys, strict=True))]
+        key_of = self.key_of if isinstance(batch, Upsert) else _no_key
+        members = [_member(unit, place, key_of(unit)) for place, unit in enumerate(units)]
         call = batch_call(batch, members, _ids(units) if units[0].intent.action == "archive" else {})
         try:
             tries = TRIES if len(units) == 1 else BATCH_TRIES
@@ -207,6 +207,10 @@ def _member(unit: Unit, place: int, key: Any) -> dict[str, Any]:
     """What a batch may say of a record; what is deleted has no fields."""
     told = {"id": unit.source_id, "index": str(place), "intent": unit.intent.intent_id, "key": key}
     return told if unit.intent.action == "archive" else {**told, "fields": unit.body}
+
+
+def _no_key(_unit: Unit) -> None:
+    """Of what has an id of the CRM's."""
 
 
 def _ids(units: Sequence[Unit]) -> dict[str, Any]:

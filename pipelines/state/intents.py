@@ -168,7 +168,7 @@ def _row(one: Intent, now: int) -> tuple[Any, ...]:
 
 
 def _payload(one: Intent) -> str:
-    told = {"changes": list(map(list, one.changes)), **one.extra}
+    told = {"changes": [[*change] for change in one.changes], **one.extra}
     try:
         return orjson.dumps(told).decode()
     except (TypeError, orjson.JSONEncodeError):  # an integer of more than 64 bits, a number with a fraction
