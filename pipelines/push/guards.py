@@ -103,7 +103,7 @@ def _is_shrunken(now: float, before: float, share: float) -> bool:
 def _too_many(connection: Connection, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     settings = connection.settings
     for entity, number in counts.items():
-        changed, records, creates = number["update"], number["records"], number["create"]
+        changed, records, creates = number.get("changed", number["update"]), number["records"], number["create"]
         if changed > FEW and changed > settings.max_changed_share * records:
             share, may = f"{changed / max(records, 1):.0%}", f"{settings.max_changed_share:.0%}"
             yield f"{entity}: {changed} of {records} records would change ({share}; {may} may)"

@@ -204,11 +204,15 @@ def _count(work: Work, entity: str, rows: pa.Table) -> dict[str, int]:
     found = work.con.execute(
         "SELECT action, count(DISTINCT (golden_id, record_key)), count(*) FROM plan_found GROUP BY action"
     ).fetchall()
-    work.con.unregister("plan_found")
     records = {action: int(number) for action, number, _ in found}
+    if records.get("link"):  # new relations change a record, too; those of one that is created do not
+        changed = "SELECT count(DISTINCT record_key) FROM plan_found WHERE action IN ('update', 'link')"
+        records["changed"] = int(work.con.execute(changed).fetchall()[0][0])
+    work.con.unregister("plan_found")
     left = sum(int(fields) for action, _, fields in found if action == "none")
     counts = {"records": total, **{what: records.get(what, 0) for what in (*WRITES, "blocked")}, "left": left}
-    return {**counts, "unchanged": max(0, counts["records"] - counts["update"] - counts["archive"])}
+    counts["changed"] = records.get("changed", counts["update"])
+    return {**counts, "unchanged": max(0, total - counts["changed"] - counts["archive"])}
 
 
 def _references(work: Work, rows: pa.Table) -> pa.Table:

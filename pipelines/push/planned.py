@@ -58,7 +58,8 @@ class Plan:
         connection, owner: whose CRM, whose data.
         rows: one row a field (see ROWS); `action` is update, create, link, archive, none or blocked; values are JSON.
         references: the CRM's ids of golden records that the rows point at.
-        counts: for each entity: records, unchanged, update, create, link, blocked, left (fields).
+        counts: for each entity: records, unchanged, update, create, link, blocked, left (fields), and `changed`:
+            records with an update or a new relation, or both.
         guard: why the plan may not be applied as it is; empty if it may.
         stats: numbers the next plan's guards are measured against, {"contacts/records:north": 120}.
         kind: push or revert.

@@ -97,8 +97,9 @@ def _counts(rows: list[Row], total: int) -> dict[str, int]:
         records.setdefault(row["action"], set()).add(row["record_key"])
     left = sum(row["action"] == "none" for row in rows)
     written = {action: len(records.get(action, set())) for action in WRITES}
-    unchanged = max(0, total - written["update"] - written["archive"])
-    return {"records": total, **written, "blocked": 0, "left": left, "unchanged": unchanged}
+    changed = len(set().union(*(records.get(action, set()) for action in ("update", "link", "unlink"))))
+    unchanged = max(0, total - changed - written["archive"])
+    return {"records": total, **written, "blocked": 0, "left": left, "changed": changed, "unchanged": unchanged}
 
 
 def _table(rows: list[Row]) -> pa.Table:

@@ -48,6 +48,27 @@ def test_too_many_changes(planned: Any, state: State, warehouse: Any) -> None:
     assert planned(allow_mass_change=True).guard == ()
 
 
+def test_new_relations_are_changes_but_for_those_of_new_records(
+    planned: Any, state: State, warehouse: Any, connect: Any
+) -> None:
+    def linked(mapping: Any) -> None:
+        push = mapping["entities"]["deals"]["push"]
+        push["fields"], push["create"] = ["name"], "all"
+        push["links"] = [{"field": "contact_ids", "add": {"method": "PUT", "path": "links/deals/{id}/{value}"}}]
+
+    connection = connect(linked)
+    for number in range(20):
+        warehouse.record(f"d{number}", "north" if number < 12 else "south", "deals", str(number), name="Sale")
+        warehouse.golden("deals", f"d{number}", name="Sale")
+    synced(state, planned(connection))
+    warehouse.set("unified.deals", "deal_id >= 'd12'", contact_ids=["g1"])
+    assert planned(connection).counts["deals"]["changed"] < 12
+    warehouse.set("unified.deals", "true", contact_ids=["g1"])
+    made = planned(connection)
+    assert (made.counts["deals"]["changed"], made.counts["deals"]["unchanged"]) == (12, 0)
+    assert made.guard == ("deals: 12 of 12 records would change (100%; 20% may)",)
+
+
 def test_too_many_creations(planned: Any, state: State, warehouse: Any, connect: Any) -> None:
     synced(state, planned())
     warehouse.con.execute("DELETE FROM unified.contact_sources WHERE connection = 'north'")
