@@ -56,9 +56,12 @@ def test_owners_are_apart_and_everything_comes_back(states: list[State]) -> None
     intents.open_all(ann, [intent])
     ledger.settle(ann, [Outcome(intent, "done", "n:5", 201, read_back={"f": '"V"'}, has_read_back=True)])
     assert registry.golden_of(ann, "contacts", ["n:1", "n:5"]) == {"n:1": "g9", "n:5": "g5"}
-    assert [row["read_back"] for row in echo_lines(ann, "contacts")] == ['"V"']
+    again = Intent("i2", "r1", "n", "contacts", "update", "g5", "n:5", (Change("other", None, '"w"'),))
+    intents.open_all(ann, [again])
+    ledger.settle(ann, [Outcome(again, "done", "n:5")])
+    assert [(row["field"], row["read_back"]) for row in echo_lines(ann, "contacts")] == [("f", '"V"'), ("other", '"w"')]
     assert registry.golden_of(other, "contacts", ["n:1"]) == {}
-    assert snapshot.snapshot(ann, duckdb.connect())["sync.ledger"] == 1
+    assert snapshot.snapshot(ann, duckdb.connect())["sync.ledger"] == 2
     assert snapshot.snapshot(other, duckdb.connect())["sync.ledger"] == 0
 
 
