@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.mapping.language import Entity
-from pipelines.push.paths import get
-from pipelines.push.reading import Reading
+from pipelines.push.reading import Reading, id_of
 from pipelines.push.sending import UNKNOWN, Sender
 from pipelines.push.units import Result, Unit, same_json
 from pipelines.wire.errors import CrmError
@@ -97,13 +95,3 @@ class Creator:
         sent = {change.field: change.new for change in unit.intent.changes}
         agree = [sum(same_json(sent[name], (row or {}).get(name)) for name in sent) for row in rows]
         return id_of(self.reading.entity, records[agree.index(max(agree))])
-
-
-def id_of(entity: Entity, record: Any) -> str | None:
-    """The record's id as text: its parts that hold something, of each the first that does."""
-    parts = [next(filter(None, (_key_text(get(record, path)) for path in ways)), "") for ways in entity.key]
-    return "|".join(filter(None, parts)) or None
-
-
-def _key_text(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

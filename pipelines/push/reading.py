@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from pipelines.mapping.language import Entity
@@ -15,7 +15,8 @@ from pipelines.push.client import Client
 from pipelines.push.paths import MISSING, get
 from pipelines.push.template import batch_call, filled, search_values
 from pipelines.push.units import Unit
-from pipelines.wire.answers import READERS, Sent
+from pipelines.wire.answers import READERS, Reader, Sent
+from pipelines.wire.answers import records as records_of
 from pipelines.wire.errors import CrmRefused
 
 GONE = object()
@@ -88,7 +89,9 @@ class Reading:
         call = batch_call(batch, members, {"ids": ids, "fields": self.fields, **search_values(list(ids))})
         answer = await self.client.send(call, f"read {self.name}")
         selected = get(answer.data, batch.request.data_selector) if batch.request.data_selector else answer.data
-        found = READERS[batch.reader](selected, [Sent(id, {"id": id}) for id in ids])
+        sent = [Sent(id, {"id": id}) for id in ids]
+        readers: dict[str, Reader] = {**READERS, "records": partial(records_of, id_of=partial(id_of, self.entity))}
+        found = readers[batch.reader](selected, sent)
         return {id: member.record if member.ok else GONE for id, member in zip(ids, found, strict=True)}
 
     async def meaning(
@@ -224,3 +227,13 @@ def _names_in(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [name for member in value.values() for name in _names_in(member)]
     return [name for member in value for name in _names_in(member)] if isinstance(value, list) else []
+
+
+def id_of(entity: Entity, record: Any) -> str | None:
+    """The record's id as text: its parts that hold something, of each the first that does."""
+    parts = [next(filter(None, (_key_text(get(record, path)) for path in ways)), "") for ways in entity.key]
+    return "|".join(filter(None, parts)) or None
+
+
+def _key_text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.push.creating import id_of
 from pipelines.push.paths import get
-from pipelines.push.reading import Reading
+from pipelines.push.reading import Reading, id_of
 from pipelines.push.template import Call
 from pipelines.push.units import MICROSECONDS, Unit
 from pipelines.wire.moments import written

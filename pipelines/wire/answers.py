@@ -86,10 +86,13 @@ def row_status(answer: Any, sent: Sequence[Sent]) -> list[Member]:
     return _in_order(answer if isinstance(answer, list) else _list(answer, "data"), sent, _status_row)
 
 
-def records(answer: Any, sent: Sequence[Sent]) -> list[Member]:
-    """A bare list of records, or an object with one list in it, each with its id: for reading many at once."""
+def records(answer: Any, sent: Sequence[Sent], id_of: Callable[[Any], Any] | None = None) -> list[Member]:
+    """A bare list of records, or an object with one list in it, each with its id: for reading many at once.
+
+    `id_of` gives a record's id where that is not simply called so.
+    """
     found = answer if isinstance(answer, list) else next(iter(_lists(answer)), [])
-    by_id = {str(_id(record)): record for record in found if isinstance(record, dict)}
+    by_id = {str((id_of or _id)(record)): record for record in found if isinstance(record, dict)}
     return [
         Member(True, one.id, by_id[one.id]) if one.id in by_id else Member(False, error=NOT_MENTIONED) for one in sent
     ]

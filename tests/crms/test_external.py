@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from crm_desk import Desk
+
+from pipelines.connections.owner import Owner
+from pipelines.state.database import open_state
 
 Office = Any  # see conftest.py
 EARLY = ("lead", "contacted")
@@ -73,3 +79,20 @@ def test_one_run_brings_it_to_rest(office: Office) -> None:
     assert not [message for message in first.report.messages if "failed" in message.lower()]
     again = office.run("all")
     assert not [row for row in again.report.rows if row.planned or row.pushed or row.failed]
+
+
+def test_who_changed_since_the_plan_is_skipped_by_one_look_at_the_list(office: Office, tmp_path: Path) -> None:
+    """No call gives one record, and none has a time: of each its values are compared with those of the plan."""
+    ids = {body.get("phone") or body["whatsapp_id"]: id for id, body in office.held("external", "records").items()}
+    staged = office.staged("external", "contacts")
+    changed, *others = sorted(staged)[:5]
+    old = {id: staged[id]["company"] and json.dumps(staged[id]["company"]) for id in (changed, *others)}
+    office.edit("external", "records", ids[changed], {"company": "Theirs"})
+    with open_state(Owner("sandbox", tmp_path)) as state:
+        desk = Desk("external", office.sandbox, state, tmp_path)
+        rows = [{"source_id": id, "field": "company", "old": old[id], "new": json.dumps("Ours")} for id in old]
+        done = desk.do("contacts", "update", rows)
+        assert done.counts == {"contacts": {"skipped": 1, "done": 4, "sent": 4}}
+        assert (desk.calls("GET", ""), desk.calls("POST", "")) == (1, 4)
+    held = {id: office.held("external", "records")[ids[id]].get("company") for id in old}
+    assert held == {**dict.fromkeys(others, "Ours"), changed: "Theirs"}
