@@ -32,9 +32,9 @@ from pipelines.wire.limiter import Limiter
 
 CHUNK = 400
 """Records that share their intents' transaction, where each is sent alone."""
-BATCHES = 10
-"""Batches that share it, where the CRM takes batches: what a transaction costs is spread over a thousand records."""
-CHUNKS_AT_ONCE = 8
+BATCHES = 5
+"""Batches that share it, where the CRM takes batches: what a transaction costs is spread over hundreds of records."""
+CHUNKS_AT_ONCE = 16
 COLLECT_AFTER = 400_000
 """Objects that come before the collector of garbage looks at them."""
 

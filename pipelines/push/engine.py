@@ -167,7 +167,7 @@ class Engine:
         values = room.look_ups.written(unit, {**unit.values, **unit.resolved})
         if unit.intent.action == "update" and unit.current is None and room.writer.needs_current(values):
             raise UnwritableError("a list is written by read, change, write, and the mapping has no get")
-        has_list = any(isinstance(value, list) for value in values.values())
+        has_list = list in map(type, values.values())
         already = self.references.already(unit, values_of(unit.before)) if has_list or unit.holds else None
         body = room.writer.body(values, unit.current, already, exact=bool(unit.holds))
         room.look_ups.put_into(body, unit)

@@ -35,14 +35,14 @@ class LookUps:
         push = self.reading.entity.push
         return push.look_ups if push is not None else {}
 
-    def written(self, unit: Unit, values: Mapping[str, Any]) -> dict[str, Any]:
+    def written(self, unit: Unit, values: dict[str, Any]) -> dict[str, Any]:
         """The values that are written as they are: not those that a look-up stands for, or that found nothing.
 
         Raises:
             UnwritableError: nothing is left to write.
         """
         if not self.all:
-            return dict(values)
+            return values
         stand_in = {name for one in self.all.values() for name in one.match} | unit.unknown.keys()
         left = {name: value for name, value in values.items() if name not in stand_in}
         push = self.reading.entity.push

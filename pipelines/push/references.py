@@ -60,7 +60,8 @@ class References:
         if unit.intent.action == "unlink":
             unit.resolved |= {name: self._gone(unit, name, value) for name, value in unit.values.items()}
             return
-        for name in filter(self._pointing[unit.intent.entity].__contains__, unit.values):
+        pointing = self._pointing[unit.intent.entity]
+        for name in () if pointing.isdisjoint(unit.values) else [name for name in unit.values if name in pointing]:
             to, value = fields[name].to, unit.values[name]
             if to is None or value is None:
                 continue

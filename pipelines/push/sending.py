@@ -206,7 +206,9 @@ class Sender:
 def _member(unit: Unit, place: int, key: Any) -> dict[str, Any]:
     """What a batch may say of a record; what is deleted has no fields."""
     told = {"id": unit.source_id, "index": str(place), "intent": unit.intent.intent_id, "key": key}
-    return told if unit.intent.action == "archive" else {**told, "fields": unit.body}
+    if unit.intent.action != "archive":
+        told["fields"] = unit.body
+    return told
 
 
 def _no_key(_unit: Unit) -> None:

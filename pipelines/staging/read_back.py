@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 
 from pipelines.connections.connection import Connection
-from pipelines.mapping.canonical import CanonicalEntity
+from pipelines.mapping.canonical import CanonicalEntity, CanonicalField
 from pipelines.staging.columns import Layout, layout
 from pipelines.staging.phones import parse_phones
 from pipelines.staging.render import phone_texts_sql, records_sql
@@ -19,6 +19,8 @@ from pipelines.warehouse.models import ident
 
 MOMENT = pa.timestamp("us", tz="UTC")
 SOURCE = "read_back_records"
+NOTHING = {"nothing": CanonicalField.model_validate({"type": "text", "description": "nothing"})}
+"""Read of records of which only the times are wanted: a table has at least one column, and no mapping names this."""
 GIVEN = pa.schema(
     [
         ("line", pa.int64()),
@@ -124,8 +126,7 @@ class RecordReader:
         if "currency" in fields | named:
             named |= {name for name, field in schema.fields.items() if field.type == "money"}
         wanted = {name: field for name, field in schema.fields.items() if name in fields | named}
-        some = dict(list(schema.fields.items())[:1])  # a table has at least one column
-        return schema.model_copy(update={"fields": wanted or some})
+        return schema.model_copy(update={"fields": wanted or NOTHING})
 
 
 def _keys(plan: Layout) -> Keys | None:
