@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pipelines.state import arrow
 from pipelines.state.database import State
-from pipelines.state.push_tables import intents, ledger
+from pipelines.state.push_tables import IN_WORK, intents, ledger
 from pipelines.state.tables import runs
 
 COLUMNS = list(ledger.columns)
@@ -39,6 +39,6 @@ def passed_over(state: State, run_id: str, connection_name: str) -> dict[str, in
 
 def unsettled(state: State) -> dict[str, int]:
     """By connection: how many writes a push has begun whose outcome is not written down; of a killed one they stay."""
-    query = sa.select(intents.c.connection, sa.func.count()).where(intents.c.status == "open")
+    query = sa.select(intents.c.connection, sa.func.count()).where(IN_WORK, intents.c.status == "open")
     with state.read() as connection:
         return {str(name): int(number) for name, number in connection.execute(query.group_by(intents.c.connection))}
