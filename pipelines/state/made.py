@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pipelines.state import arrow
 from pipelines.state.database import State
-from pipelines.state.push_tables import created, intents
+from pipelines.state.push_tables import IN_WORK, created, intents
 from pipelines.state.tables import redirects
 
 
@@ -35,7 +35,7 @@ def since(state: State, connection_name: str, entity: str, golden_ids: Sequence[
         made = connection.execute(sa.select(created.c.golden_id, created.c.run_id).where(*mine))
         found = {str(golden): f"run {run} has brought it there since the plan was made" for golden, run in made}
         mine = (intents.c.connection == connection_name, intents.c.entity == entity, intents.c.golden_id.in_(ids))
-        doubtful = (intents.c.action == "create", intents.c.status.in_(("open", "uncertain")))
+        doubtful = (IN_WORK, intents.c.action == "create", intents.c.status.in_(("open", "uncertain")))
         for (golden,) in connection.execute(sa.select(intents.c.golden_id).where(*mine, *doubtful)):
             found.setdefault(str(golden), "nobody knows whether it was created before; see crosswalk failures")
     return {old: why for old, new in living.items() if (why := found.get(old) or found.get(new))}
