@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 Office = Any  # see conftest.py
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,7 @@ def test_a_converted_lead_is_there_once(salesforce: Office) -> None:
     assert {id for id, row in staged.items() if row["is_deleted"]} == converted
 
 
+@pytest.mark.slow
 def test_the_days_limit_is_a_403_that_stops_only_this_crm(salesforce: Office) -> None:
     salesforce.switch("salesforce", daily_requests=1, enforce_limits=True)
     salesforce.forget_calls()

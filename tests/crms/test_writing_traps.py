@@ -64,6 +64,7 @@ def test_whom_the_crm_may_have_is_searched_for_many_at_once(office: Office) -> N
     assert 1 <= _count(office, "zoho", "POST", "/coql") <= 3, "fifty in a call"
 
 
+@pytest.mark.slow
 def test_a_batch_that_says_200_may_hold_failures(office: Office) -> None:
     """Collections of 200: each member has an outcome of its own, and the others are written."""
     office.run("salesforce")
