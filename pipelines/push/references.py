@@ -61,7 +61,9 @@ class References:
             unit.resolved |= {name: self._gone(unit, name, value) for name, value in unit.values.items()}
             return
         pointing = self._pointing[unit.intent.entity]
-        for name in () if pointing.isdisjoint(unit.values) else [name for name in unit.values if name in pointing]:
+        if pointing.isdisjoint(unit.values):  # by far the most
+            return
+        for name in [name for name in unit.values if name in pointing]:
             to, value = fields[name].to, unit.values[name]
             if to is None or value is None:
                 continue

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pipelines.state import rows
 from pipelines.state.database import State, now_us
-from pipelines.state.push_tables import intents, ledger
+from pipelines.state.push_tables import IN_WORK, intents, ledger
 from pipelines.state.tables import run_counts, runs
 
 
@@ -95,7 +95,7 @@ def near(state: State, run_id: str, number: int = 3) -> list[str]:
 def wrote_to(state: State, run_id: str) -> list[str]:
     """The connections that a run wrote to, or, killed, may have written to."""
     wrote = sa.select(ledger.c.connection).where(ledger.c.run_id == run_id)
-    began = sa.select(intents.c.connection).where(intents.c.run_id == run_id, intents.c.status == "open")
+    began = sa.select(intents.c.connection).where(IN_WORK, intents.c.run_id == run_id, intents.c.status == "open")
     with state.read() as connection:
         return sorted(str(row[0]) for row in connection.execute(wrote.union(began)))
 
